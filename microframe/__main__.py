@@ -1,0 +1,5 @@
+"""``python -m microframe`` is ``microframe``."""
+
+from microframe.cli import main
+
+main()

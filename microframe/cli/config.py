@@ -1,0 +1,104 @@
+"""``microframe config``: configurations with every default, checked, or as a schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from microframe.cli.options import common_options, json_option, set_option
+from microframe.cli.output import print_json
+from microframe.errors import ConfigError
+
+
+@click.group("config")
+def command() -> None:
+    """Show, check or describe configurations."""
+
+
+@command.command("show")
+@click.argument("file", type=click.Path())
+@set_option
+@json_option
+@common_options
+def show(file: str, overrides: Sequence[str], as_json: bool) -> None:
+    """Show FILE, a configuration or a model file, with every default filled in."""
+    from microframe.config import override_configuration, read_configuration
+    from microframe.storage import ModelFile
+
+    if Path(file).suffix == ".h5":
+        from microframe.config import Configuration
+
+        with ModelFile(file) as model_file:
+            configuration = override_configuration(Configuration.parse(model_file.manifest["config"]), overrides)
+    else:
+        configuration = read_configuration(file, overrides)
+    values = configuration.to_config()
+    if as_json:
+        print_json(values)
+    else:
+        import tomli_w
+
+        click.echo(tomli_w.dumps(_without_none(values)), nl=False)
+
+
+@command.command("validate")
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@json_option
+@common_options
+def validate(files: Sequence[str], as_json: bool) -> int:
+    """Check configurations; every problem of every file is reported."""
+    from microframe.config import read_configuration
+
+    report: dict[str, list[dict[str, Any]]] = {}
+    for file in files:
+        report[file] = []
+        try:
+            read_configuration(file)
+        except ConfigError as error:
+            report[file] = [_problem(problem) for problem in error.problems] or [{"message": str(error)}]
+            if not as_json:
+                click.echo(str(error), err=True)
+        else:
+            if not as_json:
+                click.echo(f"{file}: ok")
+    if as_json:
+        print_json(report)
+    return ConfigError.exit_code if any(report.values()) else 0
+
+
+@command.command("schema")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; stdout otherwise.")
+@common_options
+def schema(output: str | None) -> None:
+    """Give the JSON Schema of configurations, with all parts that are installed, for editors to check and complete."""
+    from microframe.schema import configuration_schema
+
+    text = json.dumps(configuration_schema(), indent=2)
+    if output is None:
+        click.echo(text)
+    else:
+        Path(output).write_text(text + "\n", encoding="utf-8")
+
+
+def _problem(problem: Any) -> dict[str, Any]:
+    from microframe.errors import format_path
+
+    return {
+        "message": str(problem),
+        "path": format_path(problem.path),
+        "line": problem.line,
+        "expected": problem.expected,
+        "received": problem.received,
+        "suggestion": problem.suggestion,
+    }
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null; a field that is None is left out."""
+    if isinstance(value, dict):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    return [_without_none(inner) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,80 @@
+"""``microframe evaluate``: how well a model predicts samples whose targets are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from microframe.cli.options import common_options, json_option
+from microframe.cli.output import print_json, print_table
+from microframe.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from microframe.arrays import Array
+    from microframe.model import Model
+
+
+@click.command("evaluate")
+@click.argument("file", type=click.Path())
+@click.argument("samples", required=False, type=click.Path(allow_dash=True))
+@json_option
+@common_options
+def command(file: str, samples: str | None, as_json: bool) -> int:
+    """Report loss, metrics and, for classes, the confusion matrix of the trained model in FILE.
+
+    SAMPLES is a csv file with the target column, or - for standard input. Without it, the samples are those that were
+    held out for a test when the model was trained, read again from the source that it was trained on.
+    """
+    from microframe.model import Model
+
+    model = Model.load(Path(file))
+    inputs, targets = _held_out(model) if samples is None else _read(model, samples)
+    results = model.evaluate(inputs, targets)
+    matrix = _confusion(model, inputs, targets)
+    if as_json:
+        report = {"samples": len(inputs), "results": results}
+        print_json(report if matrix is None else {**report, "classes": model.classes, "confusion": matrix})
+        return 0
+    print_table(["metric", "value"], results.items(), title=f"{len(inputs)} samples")
+    if matrix is not None and model.classes is not None:
+        click.echo()
+        names = [str(name) for name in model.classes]
+        rows = [[name, *map(int, counts)] for name, counts in zip(names, matrix, strict=True)]
+        print_table(["true \\ predicted", *names], rows)
+    return 0
+
+
+def _read(model: Model, samples: str) -> tuple[Array, Array]:
+    from microframe.cli.samples import read_samples
+
+    inputs, targets = read_samples(model, samples)
+    if targets is None:
+        names = ", ".join(model.target_names or ()) or "at the end"
+        raise DataError(f"{samples}: the target column is missing ({names}), so there is nothing to compare with")
+    return inputs, targets
+
+
+def _held_out(model: Model) -> tuple[Any, Any]:
+    """The test part of the data that the model was trained on."""
+    import numpy as np
+
+    data = model.configuration.data
+    if data is None or model.parts is None or not len(model.parts.test):
+        raise UsageError("the model has no test samples of its own: name a csv file that has the target column")
+    dataset = data.source.load()
+    assert dataset.target is not None
+    rows = model.parts.test
+    return np.asarray(dataset.inputs[rows]), np.asarray(dataset.target)[rows]
+
+
+def _confusion(model: Model, inputs: Array, targets: Array) -> Any:
+    from microframe.preparation import number_classes
+    from microframe.standard.metrics import confusion_matrix
+
+    if model.classes is None:
+        return None
+    true, _ = number_classes(targets, model.classes)
+    predicted, _ = number_classes(model.predict(inputs), model.classes)
+    return confusion_matrix(predicted, true, len(model.classes))

@@ -1,0 +1,125 @@
+"""``microframe inspect``: what is in a configuration or in a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from microframe.cli.options import common_options, json_option
+from microframe.cli.output import format_cell, print_json, print_table
+from microframe.errors import DataError
+
+if TYPE_CHECKING:
+    from microframe.arrays import Shape
+    from microframe.history import History
+    from microframe.model import Model
+    from microframe.summary import Summary
+
+
+@click.command("inspect")
+@click.argument("file", type=click.Path())
+@click.option("--input-shape", metavar="N,N,...", help="The shape of one sample, where the data isn't at hand.")
+@json_option
+@common_options
+def command(file: str, input_shape: str | None, as_json: bool) -> int:
+    """Show the layers, shapes and sizes of the network in FILE, and where each part comes from.
+
+    FILE is a configuration or a model file; of a model file the training history is shown in brief as well.
+    """
+    from microframe.model import Model
+
+    path = Path(file)
+    model = Model.load(path) if path.suffix == ".h5" else Model.from_config(path)
+    summary, reason = _summary(model, _parse_shape(input_shape))
+    if as_json:
+        print_json(_report(path, model, summary))
+        return 0
+    click.echo(path)
+    if summary is not None:
+        head, *rows = summary.cells()
+        print_table(head, rows)
+        click.echo(summary.total())
+    else:
+        print_table(["layer", "type"], [[layer.name or "", layer.type] for layer in model.configuration.layers])
+        click.echo(f"shapes are not known: {reason}; --input-shape gives them")
+    _print_model(model)
+    return 0
+
+
+def _parse_shape(text: str | None) -> Shape | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(extent) for extent in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"expected whole numbers with commas, received {text!r}") from None
+
+
+def _summary(model: Model, shape: Shape | None) -> tuple[Summary | None, str]:
+    """The layers with their shapes; None, and why, where the shape of the input cannot be known."""
+    if model.is_built:
+        return model.summary(), ""
+    if shape is None:
+        if model.configuration.data is None:
+            return None, "the configuration has no [data]"
+        try:
+            shape = tuple(model.configuration.data.source.load().inputs.shape[1:])
+        except DataError as error:
+            return None, str(error)
+    return model.summary(shape), ""
+
+
+def _report(path: Path, model: Model, summary: Summary | None) -> dict[str, Any]:
+    from microframe.packing import providers
+
+    layers = [
+        {
+            "name": row.name,
+            "type": row.type,
+            "inputs": row.inputs,
+            "output_shape": row.output_shape,
+            "parameters": row.parameters,
+            "state": row.state,
+            "provider": row.provider,
+        }
+        for row in (summary.rows if summary else ())
+    ]
+    return {
+        "file": str(path),
+        "input_shape": summary.input_shape if summary else None,
+        "layers": layers,
+        "parameters": summary.parameters if summary else None,
+        "bytes": summary.bytes if summary else None,
+        "providers": providers(model.configuration),
+        "classes": model.classes,
+        "feature_names": model.feature_names,
+        "target_names": model.target_names,
+        "history": model.history.to_dict(),
+        "results": model.results,
+        "config": model.configuration.to_config(),
+    }
+
+
+def _print_model(model: Model) -> None:
+    from microframe.packing import providers
+
+    if model.classes is not None:
+        click.echo(f"classes: {', '.join(map(str, model.classes))}")
+    found = providers(model.configuration)
+    origins = sorted({f"{part['plugin']} ({part['distribution']} {part['version']})" for part in found.values()})
+    click.echo(f"parts come from: {', '.join(origins)}")
+    if model.history.epochs:
+        click.echo()
+        print_table(["epoch", *model.history], _history_rows(model.history))
+    for part, values in model.results.items():
+        click.echo()
+        print_table(["metric", "value"], values.items(), title=part)
+
+
+def _history_rows(history: History, most: int = 6) -> list[list[str]]:
+    """The first and last epoch and some between."""
+    count = history.epochs
+    chosen = sorted({round(index * (count - 1) / max(most - 1, 1)) for index in range(min(most, count))} | {count - 1})
+    return [[str(epoch + 1), *(format_cell(history[name][epoch]) for name in history)] for epoch in chosen]

@@ -1,0 +1,94 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_root().obj.debug = True
+
+
+def _plugins(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from microframe.registry import registry
+
+    for file_or_module in value:
+        registry.plugins.add(file_or_module)
+
+
+def _without(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
+    if value and not ctx.resilient_parsing:
+        from microframe.registry import registry
+
+        registry.plugins.block(*value)
+
+
+def _no_plugins(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from microframe.registry import registry
+
+        registry.plugins.block_all()
+
+
+def common_options(command: Command) -> Command:
+    """``--debug``, and which plugins take part."""
+    for option in (
+        click.option("--debug", is_flag=True, expose_value=False, callback=_debug, help="Show tracebacks."),
+        click.option(
+            "--no-plugins",
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_no_plugins,
+            help="Leave out every installed plugin.",
+        ),
+        click.option(
+            "--without",
+            metavar="NAME",
+            multiple=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_without,
+            help="Leave out a plugin, or all of a distribution; repeatable.",
+        ),
+        click.option(
+            "--plugin",
+            metavar="FILE|MODULE",
+            multiple=True,
+            expose_value=False,
+            callback=_plugins,
+            help="Load a plugin that isn't installed; repeatable.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def json_option(command: Command) -> Command:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")(command)
+
+
+def set_option(command: Command) -> Command:
+    """``--set``."""
+    return click.option(
+        "--set",
+        "overrides",
+        metavar="PATH=VALUE",
+        multiple=True,
+        help="Replace a setting, such as optimizer.learning_rate=0.01 or layers.0.units=32; repeatable.",
+    )(command)
+
+
+def output_options(command: Command) -> Command:
+    """``--output`` and ``--overwrite``."""
+    command = click.option("--overwrite", is_flag=True, help="Replace the output file if it is there.")(command)
+    return click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write.")(command)

@@ -1,0 +1,73 @@
+"""What commands print, and which files they may write."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from microframe.errors import UsageError
+
+
+def print_json(values: Any) -> None:
+    """`values` as JSON on stdout; arrays become lists, and numbers that JSON does not know become null."""
+    click.echo(json.dumps(_plain(values), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
+    """A table on stdout, as wide as it needs to be where stdout is no terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, header_style="bold", show_edge=False)
+    cells = [[cell if isinstance(cell, str) else format_cell(cell) for cell in row] for row in rows]
+    for column, name in enumerate(head):
+        is_number = bool(cells) and all(_is_number(row[column]) for row in cells)
+        table.add_column(Text(name), justify="right" if is_number else "left", no_wrap=True)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    console.print(table)
+
+
+def format_cell(value: Any) -> str:
+    """A value for a reader: four digits of a number that isn't whole."""
+    if isinstance(value, float | np.floating):
+        return f"{float(value):.4g}"
+    if isinstance(value, list | tuple | np.ndarray):
+        return " ".join(format_cell(element) for element in value)
+    return "" if value is None else str(value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", ""))
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check_output(path: Path, *, overwrite: bool, advice: str = "") -> None:
+    """Raise UsageError unless `path` can be written without losing anything."""
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} is there already: --overwrite replaces it, --output names another file{advice}")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}")

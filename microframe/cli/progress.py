@@ -1,0 +1,104 @@
+"""What a person sees of a training run: a live display on a terminal, plain lines elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from microframe.history import format_value
+from microframe.interfaces import Callback
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.progress import Progress
+
+    from microframe.interfaces.callback import Memory
+    from microframe.training import Run
+
+SECONDS_BETWEEN_LINES = 0.5
+
+
+class Display(Callback):
+    """Shows epoch, loss, metrics, samples a second and the time left."""
+
+    def training_begin(self, run: Run, memory: Memory) -> None:
+        if sys.stderr.isatty():
+            memory["progress"] = _live_progress(run)
+            memory["progress"].start()
+        else:
+            memory["pace"] = _Pace(run)
+
+    def epoch_end(self, run: Run, memory: Memory) -> None:
+        if "pace" in memory:
+            memory["pace"].line(run)
+
+    def training_end(self, run: Run, memory: Memory) -> None:
+        if "progress" in memory:
+            memory["progress"].stop()
+
+
+def describe(run: Run) -> str:
+    """The last epoch in words: ``loss 0.12  validation accuracy 0.97``."""
+    row = {name: value for name, value in run.history.last().items() if name != "learning_rate"}
+    has_validation = any(name.startswith("validation_") for name in row)
+    shown = {
+        name: value for name, value in row.items() if name == "loss" or not has_validation or name.startswith("valid")
+    }
+    return "  ".join(f"{name.replace('_', ' ')} {format_value(value)}" for name, value in shown.items())
+
+
+class _Pace:
+    """Plain lines, not more often than a reader of a log wants them."""
+
+    def __init__(self, run: Run) -> None:
+        self._start, self._first_step, self._printed = time.perf_counter(), run.step, 0.0
+
+    def line(self, run: Run) -> None:
+        now = time.perf_counter()
+        is_last = run.epoch == run.settings.epochs
+        if not is_last and self._printed and now - self._printed < SECONDS_BETWEEN_LINES:
+            return
+        self._printed = now
+        done = (run.step - self._first_step) * run.batch_size
+        rate = done / max(now - self._start, 1e-9)
+        left = (run.settings.epochs - run.epoch) * run.samples / max(rate, 1e-9)
+        end = "" if is_last else f"  {left:.0f} s left"
+        print(
+            f"epoch {run.epoch}/{run.settings.epochs}  {describe(run)}  {rate:,.0f} samples/s{end}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _live_progress(run: Run) -> Progress:
+    """A display that looks at the run ten times a second, so that a training step pays nothing for it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:,.0f} samples/s" if speed else "", style="progress.data.speed")
+
+    class RunProgress(Progress):
+        def get_renderables(self) -> Iterable[RenderableType]:
+            for task in self.tasks:
+                done = run.epoch * run.samples + min(run.batch * run.batch_size, run.samples)
+                epoch = min(run.epoch + 1, run.settings.epochs)
+                text = describe(run) or (f"loss {format_value(run.loss)}" if run.step else "")
+                self.update(task.id, completed=done, description=f"epoch {epoch}/{run.settings.epochs}", text=text)
+            yield from super().get_renderables()
+
+    progress = RunProgress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[text]}", markup=False),
+        RateColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    progress.add_task("", total=run.settings.epochs * run.samples, text="", completed=run.epoch * run.samples)
+    return progress

@@ -1,0 +1,179 @@
+"""``microframe train``: from a configuration to a model file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from microframe.cli.options import common_options, json_option, output_options, set_option
+from microframe.cli.output import check_output, print_json, print_table
+from microframe.errors import ConfigError, TrainingDivergedError, UsageError
+
+if TYPE_CHECKING:
+    from microframe.model import Model
+    from microframe.training import Run
+
+INTERRUPTED = 130
+
+
+def train_options(command: Any) -> Any:
+    """The options of a training run."""
+    for option in (
+        click.option("-q", "--quiet", is_flag=True, help="Show no progress."),
+        click.option("--dry-run", is_flag=True, help="Build, show the shapes, try one batch, and write nothing."),
+        click.option("--resume", is_flag=True, help="Continue the training that the output file holds."),
+        click.option("--seed", type=click.IntRange(min=0), help="The seed of everything random."),
+        click.option("--epochs", type=click.IntRange(min=1), help="How often to go through the data."),
+        set_option,
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("train")
+@click.argument("file", type=click.Path())
+@train_options
+@output_options
+@json_option
+@common_options
+def command(file: str, **options: Any) -> int:
+    """Train the network that FILE describes, and save it.
+
+    FILE is a TOML or JSON configuration; with --resume it may also be a model file, whose training then goes on. The
+    model is saved to --output, or to a file in the current folder that is called like FILE and ends in .h5.
+    """
+    return train(Path(file), **options)
+
+
+def train(
+    file: Path,
+    *,
+    overrides: Sequence[str],
+    epochs: int | None,
+    seed: int | None,
+    output: str | None,
+    overwrite: bool,
+    resume: bool,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Train, save and report; gives the exit code."""
+    settings = [*overrides]
+    settings += [f"training.epochs={epochs}"] if epochs is not None else []
+    settings += [f"training.seed={seed}"] if seed is not None else []
+    is_model = file.suffix == ".h5"
+    if is_model and not resume:
+        raise UsageError(f"{file} is a model file: --resume continues its training")
+    target = Path(output) if output else file if is_model else Path(f"{file.stem}.h5")
+    if resume:
+        _check_resumable(file if is_model else target)
+    if not dry_run:
+        check_output(target, overwrite=overwrite or resume, advice=", --resume continues its training")
+    model = _resumed(file, file if is_model else target, settings) if resume else _new(file, settings)
+    if dry_run:
+        return _rehearse(model, resume=resume, as_json=as_json)
+    return _fit(model, target, resume=resume, quiet=quiet, as_json=as_json)
+
+
+def _check_resumable(path: Path) -> None:
+    if not path.exists():
+        raise UsageError(f"there is nothing to resume: {path} is not there")
+
+
+def _new(file: Path, settings: Sequence[str]) -> Model:
+    from microframe.config import read_configuration
+    from microframe.model import Model
+
+    return Model.from_config(read_configuration(file, settings))
+
+
+def _resumed(file: Path, model_file: Path, settings: Sequence[str]) -> Model:
+    """The model to continue; its configuration may differ from the one asked for in the number of epochs alone."""
+    from microframe.config import differences, override_configuration, read_configuration
+    from microframe.model import Model
+
+    model = Model.load(model_file)
+    if model.checkpoint is None or model.configuration.training is None:
+        raise UsageError(f"{model_file} holds no checkpoint to resume from")
+    wanted = (
+        override_configuration(model.configuration, settings)
+        if file == model_file
+        else read_configuration(file, settings)
+    )
+    changed = [text for path, text in differences(model.configuration, wanted) if path != "training.epochs"]
+    if changed:
+        listed = "\n  ".join(changed)
+        raise ConfigError(f"{model_file} was trained with other settings than are asked for now:\n  {listed}")
+    model.configuration = wanted
+    return model
+
+
+def _fit(model: Model, target: Path, *, resume: bool, quiet: bool, as_json: bool) -> int:
+    from microframe.cli.interrupt import StopOnInterrupt, interrupts_restored
+    from microframe.cli.progress import Display
+    from microframe.fitting import begin_configured
+
+    run = begin_configured(model, resume=resume, listeners=[StopOnInterrupt(), *([] if quiet else [Display()])])
+    with interrupts_restored():
+        try:
+            run.train()
+        except TrainingDivergedError as error:
+            raise _with_last_good(error, model, target) from error
+        model.save(target)
+    interrupted = run.stopping == "interrupted"
+    if as_json:
+        print_json(_report(model, run, target))
+    else:
+        _print_report(model, run, target)
+    return INTERRUPTED if interrupted else 0
+
+
+def _with_last_good(error: TrainingDivergedError, model: Model, target: Path) -> TrainingDivergedError:
+    """Save the model as it was after the last good epoch, if there was one, and say so."""
+    if not model.history.epochs:
+        return TrainingDivergedError(f"{error}\nno epoch was completed, so nothing was saved")
+    model.save(target)
+    return TrainingDivergedError(f"{error}\n{target} holds the model as it was after epoch {model.history.epochs}")
+
+
+def _report(model: Model, run: Run, target: Path) -> dict[str, Any]:
+    return {
+        "output": str(target),
+        "epochs": model.history.epochs,
+        "stopped": run.stopping,
+        "parameters": int(model.network.parameters.size),
+        "history": model.history.to_dict(),
+        "results": model.results,
+    }
+
+
+def _print_report(model: Model, run: Run, target: Path) -> None:
+    for part, values in model.results.items():
+        print_table(["metric", "value"], values.items(), title=f"{part} ({len(getattr(model.parts, part))} samples)")
+        click.echo()
+    if run.stopping is not None:
+        batch = f", batch {run.batch}/{run.batches}" if run.batch else ""
+        click.echo(f"stopped after epoch {run.epoch}{batch}: {run.stopping}", err=True)
+    click.echo(f"saved {target}", err=True)
+
+
+def _rehearse(model: Model, *, resume: bool, as_json: bool) -> int:
+    """Everything but training: build, count, and run one batch forward and backward."""
+    from microframe.fitting import begin_configured
+
+    run = begin_configured(model, resume=resume)
+    loss = run.rehearse()
+    summary = model.summary()
+    rows = {part: len(getattr(model.parts, part)) for part in ("train", "validation", "test")}
+    if as_json:
+        layers = [{"name": row.name, "type": row.type, "output_shape": row.output_shape} for row in summary.rows]
+        print_json({"layers": layers, "parameters": summary.parameters, "samples": rows, "first_batch_loss": loss})
+    else:
+        click.echo(str(summary))
+        click.echo(", ".join(f"{count} {part} samples" for part, count in rows.items() if count))
+        click.echo(f"loss of the first batch {loss:.6g}; nothing was trained or written")
+    return 0

@@ -1,0 +1,184 @@
+"""Configurations: what a TOML or JSON file, or a few lines of Python, say a network is and how it is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from microframe.component import Part
+from microframe.errors import ConfigError, Problem, format_path
+from microframe.graph import connect
+from microframe.interfaces import Callback, Layer, Loss, Metric, Optimizer, Source
+from microframe.locate import line_finder
+from microframe.overrides import Override, apply_overrides
+from microframe.samples import Split
+from microframe.settings import Settings
+from microframe.values import NonNegativeInteger, PositiveInteger, ProperFraction, describe_value
+
+
+class Data(Settings):
+    """Where the data comes from and how it is divided: the section ``[data]``.
+
+    Fields:
+        source: where it is read from.
+        test: the share of all rows that is held out, never trained on, and measured at the end.
+        validation: the share of all rows that is held out and measured after each epoch.
+        split: how rows are held out: ``"stratified"`` keeps the shares of the classes, ``"shuffled"`` draws freely,
+            ``"tail"`` takes the last rows (for time series), ``"auto"`` is stratified where there are classes and
+            shuffled otherwise.
+    """
+
+    source: Part[Source]
+    test: ProperFraction = 0.0
+    validation: ProperFraction = 0.0
+    split: Split = "auto"
+
+    def __post_init__(self) -> None:
+        if self.test + self.validation >= 1:
+            raise ValueError("test and validation to leave something to train on, so less than 1 together")
+
+
+class Training(Settings):
+    """How a network is trained: the section ``[training]``.
+
+    Fields:
+        loss: what is made small.
+        optimizer: how parameters follow their gradients.
+        metrics: what is reported besides the loss.
+        epochs: how often training goes through the data.
+        batch_size: how many samples an update is computed from; ``"all"`` for the whole training part.
+        shuffle: whether the samples are put in a new order for each epoch.
+        seed: of everything random: split, first weights, order, noise.
+        callbacks: what else happens during training.
+    """
+
+    loss: Part[Loss]
+    optimizer: Part[Optimizer] = Part("adam")
+    metrics: Part[tuple[Metric, ...]] = Part(())
+    epochs: PositiveInteger = 10
+    batch_size: PositiveInteger | Literal["all"] = 32
+    shuffle: bool = True
+    seed: NonNegativeInteger = 0
+    callbacks: Part[tuple[Callback, ...]] = Part(())
+
+
+class Configuration(Settings):
+    """A network, its data and its training: a whole file.
+
+    Fields:
+        layers: the network, from its input to its output.
+        data: the section ``[data]``; not needed where the data is given in Python.
+        training: the section ``[training]``; likewise.
+        dtype: what is computed in.
+        description: a line about the network, for people.
+    """
+
+    layers: Part[tuple[Layer, ...]]
+    data: Data | None = None
+    training: Training | None = None
+    dtype: Literal["float32", "float64"] = "float32"
+    description: str | None = None
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Configuration:
+        """The configuration that plain values describe.
+
+        Raises:
+            ConfigError: something is wrong; holds all problems.
+        """
+        problems: list[Problem] = []
+        configuration = _check(values, problems)
+        if configuration is None or problems:
+            raise ConfigError(problems)
+        return configuration
+
+
+def read_configuration(path: str | Path, overrides: Sequence[str] = ()) -> Configuration:
+    """The configuration in a TOML or JSON file.
+
+    Args:
+        path: a file ending in ``.toml`` or ``.json``.
+        overrides: settings such as ``"optimizer.learning_rate=0.01"`` that replace those of the file.
+
+    Raises:
+        ConfigError: something is wrong; holds all problems, each with its file and line.
+    """
+    path = Path(path)
+    text = _read_text(path)
+    values = _parse_text(path, text)
+    problems: list[Problem] = []
+    applied = apply_overrides(values, overrides, Configuration, problems)
+    configuration = _check(values, problems)
+    if configuration is None or problems:
+        find_line = line_finder(text, path.suffix)
+        raise ConfigError([_locate(problem, applied, str(path), find_line(problem.path)) for problem in problems])
+    return configuration
+
+
+def override_configuration(configuration: Configuration, overrides: Sequence[str]) -> Configuration:
+    """`configuration` with settings replaced, as in `read_configuration`."""
+    values = configuration.to_config()
+    problems: list[Problem] = []
+    applied = apply_overrides(values, overrides, Configuration, problems)
+    changed = _check(values, problems)
+    if changed is None or problems:
+        raise ConfigError([_locate(problem, applied, None, None) for problem in problems])
+    return changed
+
+
+def differences(a: Configuration, b: Configuration) -> list[tuple[str, str]]:
+    """Where two configurations differ: the path of each value, and a line that shows both."""
+    return list(_differences(a.to_config(), b.to_config(), ()))
+
+
+def _differences(a: Any, b: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str, str]]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in a | b:
+            yield from _differences(a.get(key), b.get(key), (*path, key))
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for index, pair in enumerate(zip(a, b, strict=True)):
+            yield from _differences(*pair, (*path, index))
+    elif a != b:
+        yield format_path(path), f"{format_path(path)}: {describe_value(a)} then, {describe_value(b)} now"
+
+
+def _check(values: Mapping[str, Any], problems: list[Problem]) -> Configuration | None:
+    configuration: Configuration | None = Configuration.from_value(values, (), problems)
+    if configuration is not None:
+        connect(configuration.layers, ("layers",), problems)
+    return configuration
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+
+
+def _parse_text(path: Path, text: str) -> dict[str, Any]:
+    try:
+        if path.suffix == ".json":
+            values = json.loads(text)
+            if not isinstance(values, dict):
+                raise ConfigError([Problem((), "an object", type(values).__name__, file=str(path), line=1)])
+            return values
+        return tomllib.loads(text)
+    except json.JSONDecodeError as error:
+        problem = Problem((), "JSON", error.msg, file=str(path), line=error.lineno)
+        raise ConfigError([problem]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def _locate(problem: Problem, applied: Sequence[Override], file: str | None, line: int | None) -> Problem:
+    for override in applied:
+        if problem.path[: len(override.path)] == override.path:
+            return dataclasses.replace(problem, file=f"--set {override.text}")
+    return dataclasses.replace(problem, file=problem.file or file, line=problem.line or line)

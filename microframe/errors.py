@@ -1,0 +1,105 @@
+"""Everything that microframe raises on purpose, and the exit code each leads to."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class MicroframeError(Exception):
+    """The base of every error that microframe raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(MicroframeError, ValueError):
+    """A call or a command line that asks for something contradictory or impossible."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a configuration.
+
+    `path` leads from the root of the configuration to the value, such as ``("layers", 2, "units")``; `file` and
+    `line` are known when the configuration came from a file.
+    """
+
+    path: tuple[str | int, ...]
+    expected: str
+    received: str
+    suggestion: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        path = format_path(self.path)
+        where = ": ".join(part for part in (place, path) if part)
+        hint = f" (did you mean {self.suggestion!r}?)" if self.suggestion else ""
+        what = f"expected {self.expected}, received {self.received}{hint}"
+        return f"{where}: {what}" if where else what
+
+
+class ConfigError(MicroframeError, ValueError):
+    """A configuration that cannot be built; `problems` holds every reason, not only the first."""
+
+    exit_code = 3
+
+    def __init__(self, problems: Iterable[Problem] | str) -> None:
+        if isinstance(problems, str):
+            self.problems: tuple[Problem, ...] = ()
+            super().__init__(problems)
+        else:
+            self.problems = tuple(problems)
+            super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class DataError(MicroframeError, ValueError):
+    """Data that cannot be read, or that does not fit the model."""
+
+    exit_code = 4
+
+
+class PluginError(MicroframeError):
+    """A plugin that is missing, broken, or in conflict with another one."""
+
+    exit_code = 5
+
+
+class ModelFileError(MicroframeError):
+    """A file that is not a model file, or one that is damaged."""
+
+    exit_code = 6
+
+
+class TrainingDivergedError(MicroframeError, ArithmeticError):
+    """A loss that stopped being finite; the message names the epoch, the batch and the first layer concerned."""
+
+    exit_code = 7
+
+
+def format_path(path: Iterable[str | int]) -> str:
+    """``("layers", 2, "units")`` -> ``"layers[2].units"``."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def nearest(name: object, candidates: Iterable[str]) -> str | None:
+    """The candidate that was most likely meant by `name`, or None when none is close."""
+    by_lower_case = {candidate.lower(): candidate for candidate in candidates}
+    matches = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=0.6)
+    return by_lower_case[matches[0]] if matches else None
+
+
+def one_of(names: Iterable[str]) -> str:
+    """``["a", "b"]`` -> ``"one of 'a', 'b'"``, for the expected part of a message."""
+    listed = ", ".join(repr(name) for name in names)
+    return f"one of {listed}" if listed else "nothing (there are none)"

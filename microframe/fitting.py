@@ -1,0 +1,145 @@
+"""The beginning of a training run: from a model and the data it is given to samples and a `Run`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from microframe.arrays import Array
+from microframe.config import Data, Training
+from microframe.errors import DataError, UsageError
+from microframe.history import History
+from microframe.interfaces import Callback, Dataset, Loss
+from microframe.preparation import column_means, divide, has_labels, number_classes, prepare
+from microframe.samples import Samples, Split
+from microframe.training import Run
+
+if TYPE_CHECKING:
+    from microframe.model import Model
+
+
+@dataclass(frozen=True)
+class GivenData:
+    """What `fit` was given to train on.
+
+    Attributes:
+        dataset: inputs and targets, all rows.
+        test: the share of the rows to hold out for a test.
+        validation: the share of the rows to hold out for validation.
+        split: how rows are held out.
+        weight: a weight for each row, or None.
+        validation_data: validation samples given apart: inputs, targets, and weights or None.
+    """
+
+    dataset: Dataset
+    test: float = 0.0
+    validation: float = 0.0
+    split: Split = "auto"
+    weight: Any = None
+    validation_data: tuple[Any, Any, Any] | None = None
+
+
+def given_data(dataset: Dataset, validation: Any, split: Split, weight: Any) -> GivenData:
+    """Arrays given in Python; `validation` is a share, a tuple of arrays, or None."""
+    if isinstance(validation, tuple):
+        if len(validation) not in {2, 3}:
+            raise UsageError(f"validation: expected (x, y) or (x, y, sample_weight), received {len(validation)} values")
+        x, y, *rest = validation
+        return GivenData(dataset, split=split, weight=weight, validation_data=(x, y, rest[0] if rest else None))
+    share = 0.0 if validation is None else float(validation)
+    if not 0 <= share < 1:
+        raise UsageError(f"validation: expected a share from 0 to less than 1, received {validation}")
+    return GivenData(dataset, validation=share, split=split, weight=weight)
+
+
+def configured_data(data: Data) -> GivenData:
+    """The data that a configuration names."""
+    return GivenData(data.source.load(), data.test, data.validation, data.split)
+
+
+def begin(
+    model: Model, training: Training, data: GivenData, *, resume: bool = False, listeners: Sequence[Callback] = ()
+) -> Run:
+    """A run that is ready for its first batch.
+
+    An unbuilt model is built, its preprocessing fitted on the training part; a built one keeps its weights, and
+    with `resume` continues the run that its checkpoint is of.
+    """
+    dataset = data.dataset
+    if dataset.target is None:
+        raise DataError("there is no target to train on; name its column, dataset or array")
+    if resume and model.checkpoint is None:
+        raise UsageError("there is nothing to resume: the model has no checkpoint of an earlier training")
+    model.set_training(training)
+    labels = number_labels(model, training.loss, dataset.target)
+    if not resume:
+        classes = labels if model.classes is not None else None
+        count = int(dataset.inputs.shape[0])
+        model.history, model.results, model.records = History(), {}, {}
+        model.parts = divide(count, data.test, data.validation, data.split, classes, training.seed)
+    assert model.parts is not None
+    is_new = not model.is_built
+    if is_new:
+        model.feature_names, model.target_names = dataset.feature_names, dataset.target_names
+        model.fill = column_means(dataset, model.parts.train)
+        model.build(dataset.inputs.shape[1:], seed=training.seed)
+
+    def part(rows: Array) -> Samples | None:
+        if not len(rows):
+            return None
+        everything = len(rows) == dataset.inputs.shape[0]
+        return prepare(
+            model.network, training.loss, dataset.inputs, labels, data.weight, None if everything else rows, model.fill
+        )
+
+    train, validation, test = part(model.parts.train), part(model.parts.validation), part(model.parts.test)
+    assert train is not None
+    if data.validation_data is not None:
+        validation = labelled_samples(model, training.loss, *data.validation_data)
+    if is_new:
+        fit_preprocessing(model, train)
+    run = Run(model, training, train, validation, test, listeners)
+    if resume:
+        assert model.checkpoint is not None
+        run.restore(model.checkpoint)
+    return run
+
+
+def begin_configured(model: Model, *, resume: bool = False, listeners: Sequence[Callback] = ()) -> Run:
+    """As `begin`, with the data and the training of the model's configuration.
+
+    Raises:
+        UsageError: the configuration lacks one of them.
+    """
+    configuration = model.configuration
+    for section in ("data", "training"):
+        if getattr(configuration, section) is None:
+            raise UsageError(f"the configuration has no [{section}], which training needs")
+    assert configuration.data is not None
+    assert configuration.training is not None
+    return begin(model, configuration.training, configured_data(configuration.data), resume=resume, listeners=listeners)
+
+
+def number_labels(model: Model, loss: Loss, target: Any) -> Array:
+    """Targets as numbers; labels become class numbers, and a model without classes gets theirs."""
+    if has_labels(target, loss):
+        numbers, model.classes = number_classes(target, model.classes)
+        return numbers
+    values = np.asarray(target)
+    if values.dtype.kind not in "buif":
+        raise DataError(f"loss {loss.type!r}: expected numbers as targets, received dtype {values.dtype}")
+    return values
+
+
+def labelled_samples(model: Model, loss: Loss, x: Any, y: Any, weight: Any = None) -> Samples:
+    """Samples to evaluate a built model on."""
+    return prepare(model.network, loss, x, number_labels(model, loss, y), weight, fill=model.fill)
+
+
+def fit_preprocessing(model: Model, train: Samples) -> None:
+    """Fit the layers that learn from the data before training, on the training part alone."""
+    network = model.network
+    network.fit_preprocessing(lambda: (batch.inputs for batch in train.batches(1024, network.input_dtype)))

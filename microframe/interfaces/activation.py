@@ -1,0 +1,54 @@
+"""The activation interface: an elementwise (or last-axis) function and its derivative."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from microframe.arrays import Array
+from microframe.component import Component
+
+if TYPE_CHECKING:
+    from microframe.interfaces.layer import Context
+
+
+class Activation(Component):
+    """A function from arrays to arrays of the same shape, with the gradient that goes with it."""
+
+    kind = "activation"
+    needs_input: ClassVar[bool] = False
+    """Whether backward reads `x`. When False it sees None there, and forward runs in place."""
+
+    @abstractmethod
+    def forward(self, x: Array, out: Array) -> None:
+        """Write f(x) into `out`, which has the shape of `x` and may be `x` itself."""
+
+    @abstractmethod
+    def backward(self, dy: Array, x: Array | None, y: Array, out: Array) -> None:
+        """Write dy * f'(x) into `out`, which may be `dy` itself.
+
+        Args:
+            dy: the gradient with respect to the output.
+            x: what forward read; None unless `needs_input`.
+            y: what forward wrote.
+            out: an array of the shape of `dy`.
+        """
+
+    def apply(self, ctx: Context, x: Array) -> tuple[Array | None, Array]:
+        """f(x) for a layer that owns `x`: in place where backward allows it.
+
+        Returns:
+            What `pull_back` needs for (x, y): x or None, and the result.
+        """
+        if not self.needs_input:
+            self.forward(x, x)
+            return None, x
+        y = ctx.empty(x.shape)
+        self.forward(x, y)
+        return x, y
+
+    def pull_back(self, ctx: Context, dy: Array, x: Array | None, y: Array) -> Array:
+        """The gradient with respect to x, for what `apply` returned; `dy` stays as it is."""
+        out = ctx.empty(dy.shape)
+        self.backward(dy, x, y, out)
+        return out

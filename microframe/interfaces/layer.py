@@ -1,0 +1,127 @@
+"""The layer interface: what a node of the network declares, and how it maps forward and backward."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY
+from typing import Any, ClassVar, Protocol
+
+from microframe.arrays import Array, Generator, Shape
+from microframe.component import Component
+from microframe.interfaces.initializer import Initializer
+
+
+class Scope(Protocol):
+    """Where a layer declares its arrays while the network is built."""
+
+    def parameter(self, name: str, shape: Shape, initializer: Initializer, *, decay: bool = True) -> None:
+        """Declare a trainable array.
+
+        Args:
+            name: what `Context.parameters` and the model file call it; a plain word such as ``"kernel"``.
+            shape: its shape.
+            initializer: what fills it before training.
+            decay: whether weight decay and the l1 and l2 penalties apply; False is usual for biases and scales.
+        """
+
+    def state(self, name: str, shape: Shape, fill: float = 0.0) -> None:
+        """Declare an array that is saved with the model but that no optimizer touches, filled with `fill`."""
+
+
+class Context(Protocol):
+    """What the network hands a layer for one forward and, in training, one backward pass."""
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """The layer's parameters by name."""
+
+    @property
+    def gradients(self) -> Mapping[str, Array]:
+        """Where backward writes the gradient of each parameter; it overwrites, never adds."""
+
+    @property
+    def state(self) -> Mapping[str, Array]:
+        """The layer's non-trainable arrays by name; to be written in training only."""
+
+    @property
+    def training(self) -> bool:
+        """Whether this is a training step."""
+
+    @property
+    def rng(self) -> Generator:
+        """The generator for layers that draw; to be used in training only."""
+
+    @property
+    def saved(self) -> tuple[Any, ...]:
+        """What `save` kept."""
+
+    @property
+    def needs_input_gradient(self) -> bool:
+        """Whether backward's result is used; when not, it may return None."""
+
+    @property
+    def empty(self) -> Callable[..., Array]:
+        """``empty(shape)`` or ``empty(shape, dtype=...)``: an array with unspecified content.
+
+        The shape is a tuple and includes the batch axis; the dtype is the network's unless given. In training the
+        arrays are reused from one step to the next, in inference each is fresh.
+        """
+
+    def save(self, *values: Any) -> None:
+        """Keep `values` for backward, as `saved`; does nothing in inference."""
+
+
+class Layer(Component):
+    """A node of the network.
+
+    Fields of every layer (keyword only):
+        name: how other layers and the model file refer to it; the type and a number unless given.
+        inputs: the names of the layers it reads; the layer above it unless given. ``"input"`` is the network's.
+
+    A layer keeps nothing on itself: whatever backward needs goes through the context, so one layer can serve many
+    threads and appear in many networks.
+    """
+
+    kind = "layer"
+    integer_inputs: ClassVar[bool] = False
+    """Whether the layer reads whole numbers (indices) rather than floating-point values."""
+
+    _: KW_ONLY
+    name: str | None = None
+    inputs: tuple[str, ...] | None = None
+
+    @abstractmethod
+    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
+        """Declare the layer's arrays and return the shape of one output sample.
+
+        Raises:
+            ValueError: the input shapes are not ones that the layer can work on; say what is expected.
+        """
+
+    @abstractmethod
+    def forward(self, ctx: Context, *inputs: Array) -> Array:
+        """The output (batch, *output shape) for `inputs`, each (batch, *input shape), which it must not modify."""
+
+    @abstractmethod
+    def backward(self, ctx: Context, dy: Array) -> Array | tuple[Array | None, ...] | None:
+        """Fill `ctx.gradients` and return the gradient with respect to each input.
+
+        Args:
+            dy: the gradient with respect to the output, of its shape; must not be modified.
+
+        Returns:
+            An array for a layer with one input, a tuple of arrays for one with several. May be None when
+            `ctx.needs_input_gradient` is False.
+        """
+
+
+class FittedLayer(Layer):
+    """A layer that learns its state from the data before training starts: preprocessing.
+
+    It is fitted on the training part only, in network order, and is saved with the model.
+    """
+
+    @abstractmethod
+    def fit(self, state: Mapping[str, Array], batches: Iterable[Array]) -> None:
+        """Write into `state` what the layer learns from `batches`, each (batch, *input shape), seen once."""

@@ -1,0 +1,33 @@
+"""The metric interface: what is reported of a model's predictions."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+from microframe.arrays import Array
+from microframe.component import Component
+
+
+class Metric(Component):
+    """A number, or one for each class, that tells how good predictions are."""
+
+    kind = "metric"
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    """Which way is up, for early stopping and the like."""
+
+    @abstractmethod
+    def value(self, prediction: Array, target: Array, weight: Array | None = None) -> float | Array:
+        """The metric over all samples.
+
+        Args:
+            prediction: the network's output (probabilities, scores or values), (samples, *outputs).
+            target: class numbers (samples,), or an array of the shape of the prediction.
+            weight: a weight for each sample, (samples,).
+
+        Returns:
+            A number, or an array (classes,) for a metric that is reported class by class.
+
+        Raises:
+            ValueError: the metric does not apply to such predictions or targets; say what is expected.
+        """

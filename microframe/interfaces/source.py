@@ -1,0 +1,55 @@
+"""The source interface: where data comes from."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from microframe.arrays import Array
+from microframe.component import Component
+
+
+class Rows(Protocol):
+    """An array-like whose first axis are samples: a NumPy array, a memory map, or an open HDF5 dataset."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> Any: ...
+
+    def __getitem__(self, rows: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a source gives.
+
+    Attributes:
+        inputs: (samples, *features); may be an open HDF5 dataset, which is then read in blocks.
+        target: (samples,) for labels or one value, (samples, outputs) for several; None where there is none.
+        feature_names: a name for each column of two-dimensional inputs, or None.
+        target_names: a name for each target column, or None.
+        missing: what a NaN in the inputs means: an error, or to be filled with the mean of the training part.
+    """
+
+    inputs: Rows
+    target: Array | None = None
+    feature_names: tuple[str, ...] | None = None
+    target_names: tuple[str, ...] | None = None
+    missing: Literal["error", "mean"] = "error"
+
+
+class Source(Component):
+    """A place that data is read from."""
+
+    kind = "source"
+
+    @abstractmethod
+    def load(self) -> Dataset:
+        """Read the data, or open it where it is read in blocks.
+
+        Raises:
+            DataError: it is not there, or not as described; names the file, and the row and column where it can.
+        """

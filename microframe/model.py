@@ -1,0 +1,314 @@
+"""The model: a network with what it takes to use it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from microframe.arrays import Array, Shape
+from microframe.config import Configuration, Training, read_configuration
+from microframe.errors import UsageError
+from microframe.evaluation import BATCH_ROWS, evaluate, fuse, outputs
+from microframe.fitting import GivenData, begin, configured_data, given_data, labelled_samples
+from microframe.history import History
+from microframe.interfaces import Activation, Callback, Dataset, Layer, Loss, Metric, Optimizer
+from microframe.network import Network
+from microframe.packing import pack, unpack
+from microframe.preparation import Parts, check_inputs
+from microframe.randomness import generator
+from microframe.samples import Samples, Split, as_rows
+from microframe.storage import ModelFile, write_model_file
+from microframe.summary import Summary
+from microframe.training import Checkpoint
+
+if TYPE_CHECKING:
+    pass
+
+Named = str | Mapping[str, Any]
+"""A component by its name, or by a mapping with ``type`` and fields."""
+
+
+class Model:
+    """Layers, and everything that belongs to them: configuration, weights, classes, history.
+
+    Args:
+        layers: from the input to the output, as components, names or mappings.
+        dtype: what is computed in, ``"float32"`` or ``"float64"``.
+
+    Attributes:
+        configuration: what the model was made from, with the data and training it has seen.
+        history: the record of training; empty before.
+        classes: the names of the classes, as they were in the training data; None for other targets.
+        feature_names: a name for each input column, or None.
+        target_names: a name for each target, or None.
+        fill: what replaces a missing value in each input column, or None.
+        parts: which rows of the data were trained on, validated on and held out for a test; None before training.
+        results: loss and metrics by part, from the end of training.
+        records: arrays that callbacks recorded, by name.
+        checkpoint: what an exact continuation of the training needs, or None.
+
+    Raises:
+        ConfigError: the layers are not valid, or do not connect.
+    """
+
+    def __init__(self, layers: Sequence[Layer | Named], *, dtype: Literal["float32", "float64"] = "float32") -> None:
+        self._set_up(Configuration.parse({"layers": list(layers), "dtype": dtype}))
+
+    def _set_up(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self.history = History()
+        self.classes: tuple[Any, ...] | None = None
+        self.feature_names: tuple[str, ...] | None = None
+        self.target_names: tuple[str, ...] | None = None
+        self.fill: Array | None = None
+        self.parts: Parts | None = None
+        self.results: dict[str, dict[str, Any]] = {}
+        self.records: dict[str, Array] = {}
+        self.checkpoint: Checkpoint | None = None
+        self._network: Network | None = None
+
+    @classmethod
+    def from_config(cls, source: str | os.PathLike[str] | Mapping[str, Any] | Configuration) -> Model:
+        """A model from a TOML or JSON file, a mapping of the same shape, or a configuration.
+
+        Raises:
+            ConfigError: something is wrong; holds all problems.
+        """
+        if isinstance(source, str | os.PathLike):
+            configuration = read_configuration(os.fspath(source))
+        else:
+            configuration = source if isinstance(source, Configuration) else Configuration.parse(source)
+        model = cls.__new__(cls)
+        model._set_up(configuration)
+        return model
+
+    @property
+    def network(self) -> Network:
+        """The built network.
+
+        Raises:
+            UsageError: the model has not been built.
+        """
+        if self._network is None:
+            raise UsageError("the model has no weights yet: call fit, or build with the shape of one input sample")
+        return self._network
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the model has weights."""
+        return self._network is not None
+
+    def build(self, input_shape: Shape, *, seed: int = 0) -> Model:
+        """Build the network for samples of `input_shape` and initialise its weights from `seed`.
+
+        Raises:
+            ConfigError: a layer cannot work on its input's shape.
+        """
+        rng = generator(seed, "weights")
+        self._network = Network(self.configuration.layers, tuple(input_shape), self.configuration.dtype, rng)
+        return self
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        loss: Loss | Named | None = None,
+        optimizer: Optimizer | Named | None = None,
+        metrics: Sequence[Metric | Named] | None = None,
+        epochs: int | None = None,
+        batch_size: int | Literal["all"] | None = None,
+        shuffle: bool | None = None,
+        seed: int | None = None,
+        callbacks: Sequence[Callback | Named] | None = None,
+        validation: float | tuple[Any, ...] | None = None,
+        split: Split | None = None,
+        sample_weight: Any = None,
+        resume: bool = False,
+        listeners: Sequence[Callback] = (),
+    ) -> History:
+        """Train.
+
+        Args:
+            x: inputs, (samples, *shape): an array, anything with ``__array__``, or an open HDF5 dataset, which is read
+                in blocks. Without it the data comes from the configuration's ``[data]``.
+            y: targets: labels of any kind for a loss of classes, values otherwise.
+            loss, optimizer, metrics, epochs, batch_size, shuffle, seed, callbacks: as in the configuration's
+                ``[training]``, whose values they replace.
+            validation: a share of the samples to hold out, or ``(x, y)`` or ``(x, y, sample_weight)``.
+            split: how rows are held out; see `microframe.config.Data`.
+            sample_weight: a weight for each sample.
+            resume: continue the training that the model's checkpoint is of.
+            listeners: callbacks of this call only, which are not saved with the model.
+
+        Returns:
+            The history, also kept as `history`.
+
+        Raises:
+            ConfigError: a setting is wrong.
+            DataError: the data does not fit the network or the loss.
+            TrainingDivergedError: the loss stopped being finite; the model is as it was after the last good epoch.
+            UsageError: there is nothing to resume, or no loss or data is given anywhere.
+        """
+        given = {
+            "loss": loss,
+            "optimizer": optimizer,
+            "metrics": metrics,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "shuffle": shuffle,
+            "seed": seed,
+            "callbacks": callbacks,
+        }
+        training = self._training(given)
+        data = self._data(x, y, validation, split, sample_weight)
+        begin(self, training, data, resume=resume, listeners=listeners).train()
+        return self.history
+
+    def set_training(self, training: Training) -> None:
+        """Note in the configuration how the model is trained."""
+        self.configuration = dataclasses.replace(self.configuration, training=training)
+
+    def __call__(self, x: Array) -> Array:
+        """The network's output for a batch, with as little around it as can be; keeps nothing, safe from threads.
+
+        Args:
+            x: (batch, *input_shape).
+        """
+        network = self.network
+        if x.__class__ is not np.ndarray or x.dtype != network.input_dtype:
+            x = np.asarray(x, network.input_dtype)
+        if x.shape[1:] != network.input_shape:
+            check_inputs(x.shape[1:], network.input_shape)
+        with np.errstate(all="ignore"):
+            return network.forward(x)
+
+    def outputs(self, x: Any, *, batch_size: int = BATCH_ROWS) -> Array:
+        """The network's output for any number of samples, (samples, *output_shape), computed batch by batch.
+
+        Args:
+            x: as for `fit`; missing values are filled where the training data had them filled.
+            batch_size: how many samples are worked on at once.
+        """
+        inputs = as_rows(x, self.network.input_dtype)
+        check_inputs(inputs.shape[1:], self.network.input_shape)
+        return outputs(self.network, Samples(inputs, fill=self.fill), batch_size)
+
+    def predict(self, x: Any, *, batch_size: int = BATCH_ROWS) -> Array:
+        """Predictions: the names of classes (samples,), or values (samples, *output_shape)."""
+        return self.decide(self.outputs(x, batch_size=batch_size))
+
+    def decide(self, output: Array) -> Array:
+        """What `predict` makes of the network's output."""
+        if self.classes is None:
+            return output
+        names: Array = np.array(self.classes)
+        if output.shape[1:] == (1,):
+            assert self.configuration.training is not None
+            is_second = output[:, 0] > self.configuration.training.loss.threshold
+            return np.take(names, is_second.astype(np.intp))
+        return np.take(names, output.argmax(axis=-1))
+
+    def predict_proba(self, x: Any, *, batch_size: int = BATCH_ROWS) -> Array:
+        """The probability of each class, (samples, classes), in the order of `classes`.
+
+        Raises:
+            UsageError: the network's outputs are not probabilities.
+        """
+        return self.probabilities(self.outputs(x, batch_size=batch_size))
+
+    def probabilities(self, output: Array) -> Array:
+        """What `predict_proba` makes of the network's output."""
+        activation = getattr(self.configuration.layers[-1], "activation", None)
+        name = activation.type if isinstance(activation, Activation) else self.configuration.layers[-1].type
+        if name == "log_softmax":
+            np.exp(output, out=output)
+            return output
+        if name == "sigmoid" and output.shape[1:] == (1,):
+            return np.concatenate([1 - output, output], axis=1)
+        if name not in {"softmax", "sigmoid"}:
+            raise UsageError(
+                f"the network ends in {name!r}, which gives no probabilities; softmax, log_softmax and sigmoid do"
+            )
+        return output
+
+    def evaluate(
+        self, x: Any, y: Any, *, metrics: Sequence[Metric | Named] | None = None, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Loss and metrics, by name; the metrics are those of the training unless given."""
+        training = self._training({"metrics": metrics})
+        samples = labelled_samples(self, training.loss, x, y, sample_weight)
+        network, activation, loss = fuse(self.network, training.loss)
+        return evaluate(network, activation, loss, training.metrics, samples)
+
+    def save(self, path: str | os.PathLike[str], *, checkpoint: Checkpoint | None = None) -> None:
+        """Write one file that holds everything; a file at `path` is replaced, whole or not at all.
+
+        Args:
+            path: where; usually ends in ``.h5``.
+            checkpoint: what an exact continuation needs; the model's own unless given.
+
+        Raises:
+            ConfigError: a part of the model is of a class that nobody registered.
+            ModelFileError: the file cannot be written.
+        """
+        write_model_file(path, *pack(self, checkpoint or self.checkpoint))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Model:
+        """The model in a file.
+
+        Raises:
+            ModelFileError: it is not a model file, or is damaged.
+            PluginError: a plugin that provides one of the model's parts is missing or broken.
+        """
+        model = cls.__new__(cls)
+        with ModelFile(path) as file:
+            model._set_up(Configuration.parse(file.manifest["config"]))
+            model._network = unpack(file, model)
+        return model
+
+    def summary(self, input_shape: Shape | None = None) -> Summary:
+        """The layers with their shapes and parameter counts; prints well, also in a notebook.
+
+        Args:
+            input_shape: the shape of one sample, for a model that is not built yet.
+        """
+        if self._network is None and input_shape is None:
+            raise UsageError("the model is not built: give summary the shape of one input sample")
+        network = self._network or Network(self.configuration.layers, input_shape or (), self.configuration.dtype)
+        return Summary(network)
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(layer.type for layer in self.configuration.layers)
+        size = f", {self._network.parameters.size} parameters" if self._network is not None else ", not built"
+        return f"Model({kinds}{size})"
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_() if self.is_built else f"<code>{self!r}</code>"
+
+    def _training(self, given: Mapping[str, Any]) -> Training:
+        chosen = {name: value for name, value in given.items() if value is not None}
+        if self.configuration.training is not None:
+            return dataclasses.replace(self.configuration.training, **chosen)
+        if "loss" not in chosen:
+            raise UsageError("no loss is given: pass loss=..., or configure [training]")
+        return Training(**chosen)
+
+    def _data(self, x: Any, y: Any, validation: Any, split: Split | None, weight: Any) -> GivenData:
+        if x is not None:
+            return given_data(Dataset(as_rows(x), y), validation, split or "auto", weight)
+        if self.configuration.data is None:
+            raise UsageError("no data is given: pass x and y, or configure [data]")
+        changes = {"validation": validation, "split": split}
+        chosen: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+        return configured_data(dataclasses.replace(self.configuration.data, **chosen))
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """The model in a file; see `Model.load`."""
+    return Model.load(path)

@@ -1,0 +1,320 @@
+"""The network: a graph of layers over one flat vector of parameters.
+
+All trainable parameters lie in one contiguous vector and their gradients in another; layers see views. An optimizer
+step, a global norm and a checkpoint are therefore one operation each.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from microframe.arrays import Array, Generator, Shape
+from microframe.contexts import InferenceContext, TrainingContext
+from microframe.errors import ConfigError, Problem
+from microframe.graph import Node, connect
+from microframe.interfaces import Activation, FittedLayer, Initializer, Layer
+from microframe.interfaces.optimizer import ParameterSlice
+
+Views = dict[str, dict[str, Array]]
+"""Arrays by layer name and array name."""
+
+
+class Declarations:
+    """The `Scope` that records what one layer declares."""
+
+    def __init__(self) -> None:
+        self.parameters: dict[str, tuple[Shape, Initializer, bool]] = {}
+        self.states: dict[str, tuple[Shape, float]] = {}
+
+    def parameter(self, name: str, shape: Shape, initializer: Initializer, *, decay: bool = True) -> None:
+        self._claim(name)
+        self.parameters[name] = (tuple(shape), initializer, decay)
+
+    def state(self, name: str, shape: Shape, fill: float = 0.0) -> None:
+        self._claim(name)
+        self.states[name] = (tuple(shape), fill)
+
+    def _claim(self, name: str) -> None:
+        if not name.isidentifier():
+            raise ValueError(f"a plain word as the name of an array, not {name!r}")
+        if name in self.parameters or name in self.states:
+            raise ValueError(f"each array to be declared once, not {name!r} twice")
+
+
+class Network:
+    """Layers, connected and built for one input shape.
+
+    Args:
+        layers: in order; see `microframe.graph.connect`.
+        input_shape: the shape of one input sample.
+        dtype: of parameters and computation, ``"float32"`` or ``"float64"``.
+        rng: what initializers draw from; None leaves the parameters zero, to be filled from a file.
+
+    Attributes:
+        nodes: the layers in their places.
+        shapes: the shape of one sample of each value: the input, then each node's output.
+        layout: where each parameter lies in the flat vectors.
+        parameters: the flat vector of all trainable parameters.
+        state: the non-trainable arrays, by layer and name.
+
+    Raises:
+        ConfigError: the layers do not connect, or one cannot work on its input's shape.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: Shape,
+        dtype: str = "float32",
+        rng: Generator | None = None,
+    ) -> None:
+        problems: list[Problem] = []
+        self.nodes = connect(layers, ("layers",), problems)
+        if problems:
+            raise ConfigError(problems)
+        self.dtype = np.dtype(dtype)
+        self.shapes, self.declarations = _build(self.nodes, tuple(input_shape))
+        self.layout = tuple(_lay_out(self.nodes, self.declarations))
+        self.parameters = np.zeros(self.layout[-1].stop if self.layout else 0, self.dtype)
+        self._gradients: Array | None = None
+        self.state: Views = {
+            node.name: {name: np.full(shape, fill, self.dtype) for name, (shape, fill) in declared.states.items()}
+            for node, declared in zip(self.nodes, self.declarations, strict=True)
+        }
+        self._bind()
+        if rng is not None:
+            self._initialize(rng)
+
+    @property
+    def input_shape(self) -> Shape:
+        return self.shapes[0]
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.shapes[-1]
+
+    @property
+    def input_dtype(self) -> np.dtype[Any]:
+        """What inputs are cast to: the network's dtype, or int64 where every reader wants indices."""
+        readers = [node.layer for node in self.nodes if 0 in node.sources]
+        return np.dtype(np.int64) if all(layer.integer_inputs for layer in readers) else self.dtype
+
+    @property
+    def gradients(self) -> Array:
+        """The flat vector of gradients, made when it is first needed: inference never does."""
+        if self._gradients is None:
+            self._gradients = np.zeros(self.parameters.shape, self.dtype)
+        return self._gradients
+
+    @property
+    def weights(self) -> Views:
+        """Views of the parameters, by layer and name."""
+        return self.views(self.parameters)
+
+    def views(self, vector: Array) -> Views:
+        """Views of a flat vector of the parameters' length, by layer and name."""
+        views: Views = {node.name: {} for node in self.nodes}
+        for piece in self.layout:
+            layer, _, name = piece.name.partition("/")
+            views[layer][name] = vector[piece.start : piece.stop].reshape(piece.shape)
+        return views
+
+    def forward(self, x: Array) -> Array:
+        """The output for a batch, in inference: keeps nothing, safe from many threads.
+
+        Args:
+            x: (batch, *input_shape), of `input_dtype`.
+        """
+        if self._is_chain:
+            for forward, ctx, _ in self._steps:
+                x = forward(ctx, x)
+            return x
+        return self._evaluate(x, len(self.nodes))
+
+    def activations(self, x: Array) -> Iterable[tuple[Node, Array]]:
+        """Each node with its output for a batch, in inference and in order."""
+        values = [x]
+        for node, (forward, ctx, sources) in zip(self.nodes, self._steps, strict=True):
+            values.append(forward(ctx, *[values[source] for source in sources]))
+            yield node, values[-1]
+
+    def fit_preprocessing(self, batches: Callable[[], Iterable[Array]]) -> None:
+        """Fit each `FittedLayer`, in order, on all of ``batches()``: batches of inputs."""
+        for node in self.nodes:
+            if isinstance(node.layer, FittedLayer):
+                values = (self._evaluate(batch, node.sources[0]) for batch in batches())
+                node.layer.fit(self.state[node.name], values)
+
+    def split_final_activation(self) -> tuple[Network, Activation | None]:
+        """This network up to the logits, sharing all arrays, and the activation that was left out.
+
+        The last layer's activation is the field ``activation``, which a layer that has one applies last. The
+        activation is None, and the network this one, where there is no such field.
+        """
+        last = self.nodes[-1]
+        activation = getattr(last.layer, "activation", None)
+        if not isinstance(activation, Activation):
+            return self, None
+        logits = copy.copy(self)
+        logits._gradients = self.gradients
+        fields: dict[str, Any] = {"activation": "linear"}
+        bare = dataclasses.replace(last.layer, **fields)
+        logits.nodes = (*self.nodes[:-1], dataclasses.replace(last, layer=bare))
+        logits._bind()
+        return logits, activation
+
+    def _initialize(self, rng: Generator) -> None:
+        problems, weights = [], self.weights
+        for index, (node, declared) in enumerate(zip(self.nodes, self.declarations, strict=True)):
+            for name, (shape, initializer, _) in declared.parameters.items():
+                try:
+                    initializer.fill(weights[node.name][name], rng)
+                except ValueError as error:
+                    place = ("layers", index, f"{name}_initializer")
+                    problems.append(Problem(place, str(error), f"a parameter of shape {shape}"))
+        if problems:
+            raise ConfigError(problems)
+
+    def _bind(self) -> None:
+        """Make the list of calls that inference is."""
+        weights = self.weights
+        empty = partial(np.empty, dtype=self.dtype)
+        self._steps = [
+            (node.layer.forward, InferenceContext(weights[node.name], self.state[node.name], empty), node.sources)
+            for node in self.nodes
+        ]
+        self._is_chain = all(node.sources == (index,) for index, node in enumerate(self.nodes))
+        self._last_use = {source: index for index, node in enumerate(self.nodes) for source in node.sources}
+
+    def _evaluate(self, x: Array, position: int) -> Array:
+        """The value at `position` for a batch; values are let go after their last use."""
+        values: dict[int, Array] = {0: x}
+        for index, (forward, ctx, sources) in enumerate(self._steps[:position]):
+            values[index + 1] = forward(ctx, *[values[source] for source in sources])
+            for source in sources:
+                if self._last_use[source] == index and source != position:
+                    values.pop(source, None)
+        return values[position]
+
+
+class TrainingPass:
+    """Forward and backward through a network for batches of one shape, in arrays reused from step to step.
+
+    Args:
+        network: what to train; its `gradients` are filled.
+        rng: for layers that draw noise.
+        input_gradient: whether `backward` returns the gradient with respect to the network's input.
+    """
+
+    def __init__(self, network: Network, rng: Generator, *, input_gradient: bool = False) -> None:
+        weights, gradients = network.weights, network.views(network.gradients)
+        differentiable = {0} if input_gradient else set()
+        self._contexts = []
+        self._forward = []
+        backward = []
+        for index, node in enumerate(network.nodes):
+            wanted = differentiable.intersection(node.sources)
+            ctx = TrainingContext(
+                weights[node.name], gradients[node.name], network.state[node.name], rng, network.dtype, bool(wanted)
+            )
+            if wanted or weights[node.name]:
+                differentiable.add(index + 1)
+                backward.append((node.layer.backward, ctx, node.sources, index + 1))
+            self._contexts.append(ctx)
+            self._forward.append((node.layer.forward, ctx, node.sources, node.sources[0], len(node.sources) == 1))
+        self._backward = backward[::-1]
+        self._differentiable = differentiable
+        self._is_chain = network._is_chain
+        self._dtype = network.dtype
+        self._values: list[Any] = [None] * (len(network.nodes) + 1)
+        self._sums: dict[int, Array] = {}
+
+    def forward(self, x: Array) -> Array:
+        """The output for a batch, (batch, *input_shape), in training; overwritten by the next call."""
+        values = self._values
+        values[0] = x
+        position = 0
+        for forward, ctx, sources, source, is_single in self._forward:
+            ctx.used = 0
+            position += 1
+            values[position] = (
+                forward(ctx, values[source]) if is_single else forward(ctx, *[values[source] for source in sources])
+            )
+        return values[position]  # type: ignore[no-any-return]
+
+    def backward(self, dy: Array) -> Array | None:
+        """Fill the network's gradients from the gradient with respect to the output."""
+        if self._is_chain:
+            dx: Any = dy
+            for backward, ctx, _, _ in self._backward:
+                dx = backward(ctx, dx)
+            return dx  # type: ignore[no-any-return]
+        return self._backward_graph(dy)
+
+    def _backward_graph(self, dy: Array) -> Array | None:
+        """As `backward`; a value that several layers read gets the sum of their gradients."""
+        gradients: dict[int, Array] = {len(self._values) - 1: dy}
+        for backward, ctx, sources, position in self._backward:
+            result = backward(ctx, gradients.pop(position))
+            results = result if isinstance(result, tuple) else (result,)
+            for source, dx in zip(sources, results, strict=True):
+                if source in self._differentiable and dx is not None:
+                    gradients[source] = self._add(source, gradients[source], dx) if source in gradients else dx
+        return gradients.get(0)
+
+    def _add(self, source: int, a: Array, b: Array) -> Array:
+        total = self._sums.get(source)
+        if total is None or total.shape != a.shape:
+            total = self._sums[source] = np.empty(a.shape, self._dtype)
+        return np.add(a, b, out=total)
+
+
+def _build(nodes: Sequence[Node], input_shape: Shape) -> tuple[list[Shape], list[Declarations]]:
+    shapes, declarations = [input_shape], []
+    for index, node in enumerate(nodes):
+        inputs = [shapes[source] for source in node.sources]
+        declared = Declarations()
+        try:
+            shapes.append(tuple(node.layer.build(declared, *inputs)))
+        except (ValueError, TypeError) as error:
+            received = f"{' and '.join(map(str, inputs))} as the input shape of {node.name!r} ({node.layer.type})"
+            raise ConfigError([Problem(("layers", index), _expectation(error), received)]) from error
+        declarations.append(declared)
+    return shapes, declarations
+
+
+def _expectation(error: Exception) -> str:
+    """What a layer that raised `error` expects: its own words, or the number of inputs that it unpacks."""
+    unpacked = re.match(r"(?:too many|not enough) values to unpack \(expected (\d+)", str(error))
+    if unpacked is None:
+        return str(error)
+    return "one input" if unpacked[1] == "1" else f"{unpacked[1]} inputs"
+
+
+def _lay_out(nodes: Sequence[Node], declarations: Sequence[Declarations]) -> Iterable[ParameterSlice]:
+    start = 0
+    for node, declared in zip(nodes, declarations, strict=True):
+        for name, (shape, _, decay) in declared.parameters.items():
+            stop = start + math.prod(shape)
+            yield ParameterSlice(f"{node.name}/{name}", shape, start, stop, decay)
+            start = stop
+
+
+def first_nonfinite(network: Network, x: Array) -> str | None:
+    """Which layer first has a value that is not finite for the batch `x`: in its parameters, or in its output."""
+    weights = network.weights
+    for node, output in network.activations(x):
+        for name, array in weights[node.name].items():
+            if not np.isfinite(array).all():
+                return f"the parameter {name!r} of layer {node.name!r}"
+        if not np.isfinite(output).all():
+            return f"the output of layer {node.name!r}"
+    return None

@@ -1,0 +1,122 @@
+"""What of a model goes into its file, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from microframe.arrays import Array
+from microframe.component import Component
+from microframe.errors import ModelFileError
+from microframe.history import History
+from microframe.network import Network
+from microframe.preparation import Parts
+from microframe.registry import registry
+from microframe.settings import Settings
+from microframe.storage import ModelFile
+from microframe.version import __version__
+
+if TYPE_CHECKING:
+    from microframe.model import Model
+    from microframe.training import Checkpoint
+
+_PARTS = ("train", "validation", "test")
+
+
+def pack(model: Model, checkpoint: Checkpoint | None) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The manifest and the tensors of a model's file; see `microframe.storage`."""
+    network = model.network
+    manifest = {
+        "config": model.configuration.to_config(),
+        "input_shape": list(network.input_shape),
+        "classes": _listed(model.classes),
+        "feature_names": _listed(model.feature_names),
+        "target_names": _listed(model.target_names),
+        "fill": None if model.fill is None else model.fill.tolist(),
+        "history": _pairs(model.history),
+        "results": {part: _pairs(History.of(values)) for part, values in model.results.items()},
+        "microframe": __version__,
+        "providers": providers(model.configuration),
+        "progress": checkpoint.progress if checkpoint is not None else None,
+    }
+    tensors = {f"weights/{path}": array for path, array in weights(network).items()}
+    tensors |= {f"records/{name}": array for name, array in model.records.items()}
+    if model.parts is not None:
+        tensors |= {f"splits/{part}": getattr(model.parts, part).astype(np.int64) for part in _PARTS}
+    if checkpoint is not None:
+        tensors |= {f"checkpoint/{path}": array for path, array in checkpoint.arrays.items()}
+    return manifest, tensors
+
+
+def unpack(file: ModelFile, model: Model) -> Network:
+    """Fill `model`, which has its configuration, from `file`; gives the network with its weights.
+
+    Raises:
+        ModelFileError: the tensors are not those that the configuration asks for.
+    """
+    from microframe.training import Checkpoint
+
+    manifest = file.manifest
+    network = Network(model.configuration.layers, tuple(manifest["input_shape"]), model.configuration.dtype)
+    expected, stored = weights(network), set(file.paths("weights"))
+    if expected.keys() != stored:
+        odd = ", ".join(sorted(expected.keys() ^ stored))
+        raise ModelFileError(f"{file.path}: the weights are not those of the configured layers: {odd}")
+    for path, array in expected.items():
+        file.read_into(f"weights/{path}", array)
+    model.classes = _tuple(manifest["classes"])
+    model.feature_names, model.target_names = _tuple(manifest["feature_names"]), _tuple(manifest["target_names"])
+    model.fill = None if manifest["fill"] is None else np.asarray(manifest["fill"])
+    model.history = History(dict(manifest["history"]))
+    model.results = {part: History(dict(values)).last() for part, values in manifest["results"].items()}
+    model.records = {name: file.read(f"records/{name}") for name in file.paths("records")}
+    if file.paths("splits"):
+        model.parts = Parts(*(file.read(f"splits/{part}").astype(np.intp) for part in _PARTS))
+    if manifest["progress"] is not None:
+        arrays = {path: file.read(f"checkpoint/{path}") for path in file.paths("checkpoint")}
+        model.checkpoint = Checkpoint(manifest["progress"], arrays)
+    return network
+
+
+def weights(network: Network) -> dict[str, Array]:
+    """Every array of the network, trained or not, by ``layer/array``: views."""
+    return {
+        f"{layer}/{name}": array
+        for views in (network.weights, network.state)
+        for layer, arrays in views.items()
+        for name, array in arrays.items()
+    }
+
+
+def providers(settings: Settings) -> dict[str, dict[str, str | None]]:
+    """Who provides each component in `settings`, by kind and name: plugin, distribution and version."""
+    found: dict[str, dict[str, str | None]] = {}
+    for component in components(settings):
+        provider = registry.provider(type(component))
+        found[f"{component.kind}:{registry.reference(type(component))}"] = {
+            "plugin": provider.name,
+            "distribution": provider.distribution,
+            "version": provider.version,
+        }
+    return found
+
+
+def components(value: Any) -> list[Component]:
+    """Every component inside `value`, itself included."""
+    inner = value if isinstance(value, tuple) else value.field_values() if isinstance(value, Settings) else ()
+    here = [value] if isinstance(value, Component) else []
+    return here + [component for element in inner for component in components(element)]
+
+
+def _pairs(history: History) -> list[tuple[str, list[Any]]]:
+    """The columns of a history in their order, which the sorted keys of canonical JSON would lose."""
+    return list(history.to_dict().items())
+
+
+def _listed(values: tuple[Any, ...] | None) -> list[Any] | None:
+    return None if values is None else list(values)
+
+
+def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)

@@ -1,0 +1,136 @@
+"""From raw inputs and targets to samples: classes numbered, rows divided, missing values known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from microframe.arrays import Array
+from microframe.errors import DataError, nearest
+from microframe.evaluation import BATCH_ROWS, fuse
+from microframe.interfaces import Dataset, Loss
+from microframe.network import Network
+from microframe.randomness import generator
+from microframe.samples import Samples, Split, as_rows, split_rows
+
+ClassNames = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rows of a dataset, divided; each ascending."""
+
+    train: Array
+    validation: Array
+    test: Array
+
+
+def number_classes(target: Any, known: ClassNames | None) -> tuple[Array, ClassNames]:
+    """Labels as class numbers, with the classes' names: plain strings or numbers, sorted unless already `known`.
+
+    Raises:
+        DataError: a label that is not among the known classes.
+    """
+    labels = np.asarray(target)
+    if labels.ndim == 2:
+        labels = labels[:, 0]
+    if known is None:
+        values, numbers = np.unique(labels, return_inverse=True)
+        return numbers.reshape(-1), tuple(values.tolist())
+    position = {name: number for number, name in enumerate(known)}
+    plain = labels.tolist()
+    strange = next((label for label in plain if label not in position), None)
+    if strange is not None:
+        meant = nearest(strange, [str(name) for name in known])
+        hint = f" (did you mean {meant!r}?)" if meant else ""
+        raise DataError(f"target: expected one of the classes {list(known)}, received {strange!r}{hint}")
+    return np.array([position[label] for label in plain], np.intp), known
+
+
+def has_labels(target: Any, loss: Loss) -> bool:
+    """Whether targets are labels to be numbered: one for each sample, for a loss of classes."""
+    shape = np.shape(target)
+    return loss.target == "classes" and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1))
+
+
+def divide(count: int, test: float, validation: float, how: Split, labels: Array | None, seed: int) -> Parts:
+    """Divide `count` rows; `test` and `validation` are shares of all of them."""
+    rng = generator(seed, "split")
+    rest, test_rows = split_rows(count, test, how, labels, rng)
+    inner_labels = labels[rest] if labels is not None else None
+    train, held_out = split_rows(len(rest), validation / (1 - test), how, inner_labels, rng)
+    if not len(train):
+        raise DataError(f"of {count} samples none is left to train on")
+    return Parts(rest[train], rest[held_out], test_rows)
+
+
+def prepare(
+    network: Network,
+    loss: Loss,
+    inputs: Any,
+    labels: Array,
+    weight: Any = None,
+    rows: Array | None = None,
+    fill: Array | None = None,
+) -> Samples:
+    """Samples in the form that training and evaluation take.
+
+    Args:
+        network: whose input and output they must fit.
+        loss: whose form of target is made, fused with the network's last activation where it can be.
+        inputs: all rows.
+        labels: class numbers or values for each of all rows.
+        weight: a weight for each of all rows, or None.
+        rows: which rows to take; None for all.
+        fill: what replaces missing inputs, by column.
+
+    Raises:
+        DataError: shapes or lengths that do not fit.
+    """
+    features = as_rows(inputs, network.input_dtype)
+    check_inputs(features.shape[1:], network.input_shape)
+    count = int(features.shape[0])
+    for name, values in (("targets", labels), ("sample weights", weight)):
+        if values is not None and len(values) != count:
+            raise DataError(f"expected {count} {name}, one for each sample, received {len(values)}")
+    if not count:
+        raise DataError("expected at least one sample, received none")
+    _, _, effective = fuse(network, loss)
+    try:
+        target = effective.prepare(labels, network.output_shape, network.dtype)
+    except ValueError as error:
+        raise DataError(f"loss {loss.type!r}: expected {error}") from error
+    weights = None if weight is None else np.asarray(weight, network.dtype)
+    chosen = slice(None) if rows is None else rows
+    return Samples(
+        features,
+        target[chosen],
+        labels[chosen],
+        None if weights is None else weights[chosen],
+        rows,
+        fill,
+    )
+
+
+def check_inputs(received: Sequence[int], expected: Sequence[int]) -> None:
+    """Raise DataError unless samples have the shape that the network was built for."""
+    if tuple(received) != tuple(expected):
+        raise DataError(f"expected inputs of shape {tuple(expected)} for each sample, received {tuple(received)}")
+
+
+def column_means(dataset: Dataset, rows: Array) -> Array | None:
+    """What replaces missing inputs: the mean of each column over `rows`; None where none may be missing."""
+    if dataset.missing == "error":
+        return None
+    sums, counts = np.zeros(dataset.inputs.shape[1:]), np.zeros(dataset.inputs.shape[1:], np.int64)
+    for batch in Samples(dataset.inputs, rows=rows).batches(BATCH_ROWS, np.dtype(np.float64)):
+        known = ~np.isnan(batch.inputs)
+        sums += np.where(known, batch.inputs, 0.0).sum(axis=0)
+        counts += known.sum(axis=0)
+    if not counts.all():
+        empty = ", ".join(str(column) for column in np.flatnonzero(counts == 0))
+        raise DataError(f"every training value is missing in column {empty} (from 0)")
+    return sums / counts

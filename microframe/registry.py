@@ -1,0 +1,179 @@
+"""The registry: from a kind and a name to a class, and from a class to who provides it.
+
+Standard names are looked up first, without importing any third-party plugin, so nobody can shadow them. Any other
+plain name asks every plugin; a qualified one (``swish.swish``: plugin, then name) imports that plugin alone.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from microframe.component import Component
+from microframe.errors import ConfigError, PluginError, Problem, nearest, one_of
+from microframe.plugins import STANDARD, Plugins, Provider, standard_provider
+
+KINDS = ("layer", "activation", "loss", "optimizer", "initializer", "schedule", "metric", "callback", "source")
+LOCAL = "local"
+
+ComponentClass = TypeVar("ComponentClass", bound=type[Component])
+
+
+class Registry:
+    """The parts within reach, by kind and name.
+
+    Attributes:
+        plugins: where parts that are not standard come from.
+    """
+
+    def __init__(self, plugins: Plugins | None = None) -> None:
+        self.plugins = plugins or Plugins()
+        self._parts: dict[str, dict[tuple[str, str], type[Component]]] = {LOCAL: {}}
+        self._providers: dict[type[Component], Provider] = {}
+
+    def find(
+        self, kind: str, name: str, path: tuple[str | int, ...], problems: list[Problem]
+    ) -> type[Component] | None:
+        """The class called `name`; an unknown name is appended to `problems`, at `path`.
+
+        Raises:
+            PluginError: several plugins offer the name, or the plugin that a qualified name asks for is missing or
+                broken.
+        """
+        provider, _, plain = name.rpartition(".")
+        if provider:
+            found = self._qualified(provider, kind, plain)
+        else:
+            found = self._standard(kind).get((kind, name)) or self._third_party(kind, name)
+        if found is None:
+            problems.append(self._unknown(kind, name, path))
+        return found
+
+    def get(self, kind: str, name: str) -> type[Component]:
+        """The class called `name`.
+
+        Raises:
+            ConfigError: there is no such part.
+            PluginError: as for `find`.
+        """
+        problems: list[Problem] = []
+        found = self.find(kind, name, (), problems)
+        if found is None:
+            raise ConfigError(problems)
+        return found
+
+    def standard_names(self, kind: str) -> list[str]:
+        """The names of the standard parts of `kind`, sorted; imports no third-party plugin."""
+        return sorted(name for _, name in self._standard(kind))
+
+    def names(self, kind: str) -> list[str]:
+        """Every name of `kind` that a configuration can use: standard ones plain, the others qualified."""
+        others = [self._load(provider) for provider in self._third_party_providers()]
+        classes = [part for parts in others for (part_kind, _), part in parts.items() if part_kind == kind]
+        return self.standard_names(kind) + sorted(self.reference(part) for part in classes)
+
+    def provider(self, component: type[Component]) -> Provider:
+        """Who provides a registered class.
+
+        Raises:
+            ConfigError: nobody has registered the class.
+        """
+        if component not in self._providers:
+            self._load_provider_of(component)
+        if component not in self._providers:
+            raise ConfigError(
+                f"{component.__module__}.{component.__qualname__} is not registered, so a configuration cannot name "
+                f"it: pass the class to microframe.register, or provide it from a plugin"
+            )
+        return self._providers[component]
+
+    def reference(self, component: type[Component]) -> str:
+        """The name by which a configuration reaches `component` without doubt: qualified unless it is standard."""
+        provider = self.provider(component)
+        return component.type if provider.name == STANDARD else f"{provider.name}.{component.type}"
+
+    def register(self, component: ComponentClass) -> ComponentClass:
+        """Make a class that no plugin provides known as ``local.<name>`` in this process; usable as a decorator."""
+        if not component.kind:
+            raise ConfigError(f"{component.__qualname__} derives from no interface such as microframe.Layer")
+        self._add(Provider(LOCAL, component.__module__), component)
+        return component
+
+    def _load_provider_of(self, component: type[Component]) -> None:
+        """Register what the package of `component` provides: it may have been imported before its plugin was."""
+        if component.__module__.startswith("microframe.standard."):
+            self._standard(component.kind)
+            return
+        package = component.__module__.partition(".")[0]
+        for name, provider in self.plugins.available().items():
+            if provider.module.partition(".")[0] == package:
+                self._load(name)
+
+    def _standard(self, kind: str) -> dict[tuple[str, str], type[Component]]:
+        key = f"{STANDARD}.{kind}"
+        if key not in self._parts:
+            self._parts[key] = {}
+            for component in self.plugins.load_standard(kind):
+                self._parts[key][kind, component.type] = component
+                self._providers[component] = standard_provider(kind)
+        return self._parts[key]
+
+    def _third_party_providers(self) -> list[str]:
+        return [*self.plugins.available(), LOCAL]
+
+    def _third_party(self, kind: str, name: str) -> type[Component] | None:
+        offers = [
+            parts[kind, name]
+            for parts in (self._load(provider) for provider in self._third_party_providers())
+            if (kind, name) in parts
+        ]
+        if len(offers) > 1:
+            listed = " and ".join(f"{self.provider(offer)} as {self.reference(offer)!r}" for offer in offers)
+            raise PluginError(f"the {kind} {name!r} is offered by {listed}; use one of these qualified names")
+        return offers[0] if offers else None
+
+    def _qualified(self, provider: str, kind: str, name: str) -> type[Component] | None:
+        if provider == STANDARD:
+            return self._standard(kind).get((kind, name))
+        clashing = self.plugins.clashing().get(provider)
+        if clashing:
+            listed = " and ".join(str(offer) for offer in clashing)
+            raise PluginError(f"two distributions provide a plugin called {provider!r}: {listed}; leave one out")
+        if provider in self.plugins.blocked():
+            raise PluginError(f"plugin {provider!r} provides the {kind} {name!r} but is left out on request")
+        if provider != LOCAL and provider not in self.plugins.available():
+            meant = nearest(provider, self._third_party_providers())
+            hint = f" (did you mean {meant!r}?)" if meant else ""
+            raise PluginError(f"the {kind} '{provider}.{name}' needs the plugin {provider!r}, not installed{hint}")
+        parts = self._load(provider)
+        if provider in self.plugins.broken:
+            raise PluginError(
+                f"the {kind} '{provider}.{name}' needs the plugin {provider!r}, which is broken: "
+                f"{self.plugins.broken[provider]}"
+            )
+        return parts.get((kind, name))
+
+    def _load(self, provider: str) -> dict[tuple[str, str], type[Component]]:
+        if provider not in self._parts:
+            self._parts[provider] = {}
+            for component in self.plugins.components(provider):
+                self._add(self.plugins.available()[provider], component)
+        return self._parts[provider]
+
+    def _add(self, provider: Provider, component: type[Component]) -> None:
+        self._parts.setdefault(provider.name, {})[component.kind, component.type] = component
+        self._providers[component] = provider
+
+    def _unknown(self, kind: str, name: str, path: tuple[str | int, ...]) -> Problem:
+        names = self.names(kind)
+        plain = {known.rpartition(".")[2]: known for known in names}
+        meant = nearest(name, [*names, *plain])
+        broken = ", ".join(f"{plugin!r} ({reason})" for plugin, reason in self.plugins.broken.items())
+        expected = f"the name of a known {kind}: {one_of(names)}"
+        received = f"{name!r}" + (f"; a plugin that is broken may provide it: {broken}" if broken else "")
+        return Problem(path, expected, received, plain.get(meant, meant) if meant else None)
+
+
+registry = Registry()
+"""The parts of this process, which every configuration is resolved against."""
+
+register = registry.register

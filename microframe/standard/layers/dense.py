@@ -1,0 +1,62 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from microframe.arrays import Array, Shape
+from microframe.component import Part
+from microframe.interfaces import Activation, Context, Initializer, Layer, Scope
+from microframe.standard.layers.rows import rows, sum_rows
+from microframe.values import PositiveInteger
+
+
+class Dense(Layer):
+    """y = f(x W + b), on the last axis of x.
+
+    Fields:
+        units: the number of outputs.
+        activation: f, elementwise or over the outputs; default linear.
+        use_bias: whether b is there; default true.
+        kernel_initializer: for W, shape (inputs, units); default glorot_uniform.
+        bias_initializer: for b, shape (units,); default zeros. Weight decay leaves b out.
+
+    Shapes: (batch, ..., inputs) -> (batch, ..., units).
+    """
+
+    units: PositiveInteger
+    activation: Part[Activation] = Part("linear")
+    use_bias: bool = True
+    kernel_initializer: Part[Initializer] = Part("glorot_uniform")
+    bias_initializer: Part[Initializer] = Part("zeros")
+
+    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
+        (input_shape,) = input_shapes
+        if not input_shape:
+            raise ValueError("an input with at least one axis beside the batch")
+        scope.parameter("kernel", (input_shape[-1], self.units), self.kernel_initializer)
+        if self.use_bias:
+            scope.parameter("bias", (self.units,), self.bias_initializer, decay=False)
+        return (*input_shape[:-1], self.units)
+
+    def forward(self, ctx: Context, *inputs: Array) -> Array:
+        (x,) = inputs
+        z = ctx.empty((*x.shape[:-1], self.units))
+        rows(x).dot(ctx.parameters["kernel"], rows(z))
+        if self.use_bias:
+            z += ctx.parameters["bias"]
+        kept, y = self.activation.apply(ctx, z)
+        ctx.save(x, kept, y)
+        return y
+
+    def backward(self, ctx: Context, dy: Array) -> Array | None:
+        # With z = x W + b and y = f(z), the chain rule gives
+        #   dz = dy * f'(z),   dW = x^T dz,   db = sum over rows of dz,   dx = dz W^T.
+        x, kept, y = ctx.saved
+        dz = rows(self.activation.pull_back(ctx, dy, kept, y))
+        rows(x).T.dot(dz, ctx.gradients["kernel"])
+        if self.use_bias:
+            sum_rows(dz, ctx.gradients["bias"])
+        if not ctx.needs_input_gradient:
+            return None
+        dx = ctx.empty(x.shape)
+        dz.dot(ctx.parameters["kernel"].T, rows(dx))
+        return dx

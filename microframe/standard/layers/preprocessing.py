@@ -1,0 +1,169 @@
+"""Layers that bring every feature to a common scale, fitted on the training part before training starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from microframe.arrays import Array, Shape
+from microframe.errors import DataError
+from microframe.interfaces import Context, FittedLayer, Scope
+from microframe.standard.layers.rows import rows
+
+
+class Standardize(FittedLayer):
+    """y = (x - mean) / scale, with the mean and the standard deviation of each feature of the training part.
+
+    A feature is an element of the last axis; all other axes count as samples. The standard deviation is that of the
+    population (divided by n). A feature that varies by no more than rounding errors counts as constant and has scale
+    1. Until it is fitted the layer changes nothing.
+
+    Shapes: (batch, ..., features) -> the same.
+
+    `fit` raises DataError if there are no samples.
+    """
+
+    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
+        (input_shape,) = input_shapes
+        scope.state("mean", _features(input_shape))
+        scope.state("scale", _features(input_shape), fill=1.0)
+        return input_shape
+
+    def fit(self, state: Mapping[str, Array], batches: Iterable[Array]) -> None:
+        samples = _samples(self, batches)
+        moments = _Moments(next(samples))
+        for x in samples:
+            moments.add(x)
+        state["mean"][...] = moments.mean
+        _write_scale(moments.standard_deviation, np.abs(moments.mean), state["scale"])
+
+    def forward(self, ctx: Context, *inputs: Array) -> Array:
+        (x,) = inputs
+        y = np.subtract(x, ctx.state["mean"], out=ctx.empty(x.shape))
+        y /= ctx.state["scale"]
+        return y
+
+    def backward(self, ctx: Context, dy: Array) -> Array | None:
+        if not ctx.needs_input_gradient:
+            return None
+        return np.divide(dy, ctx.state["scale"], out=ctx.empty(dy.shape))
+
+
+class MinMax(FittedLayer):
+    """y = low + (high - low) (x - minimum) / range, so that each feature of the training part lies in [low, high].
+
+    A feature is an element of the last axis; all other axes count as samples. The range is the maximum less the
+    minimum; a feature that varies by no more than rounding errors counts as constant, has range 1, and comes out as
+    `low`. New values outside the range come out outside [low, high]. Until it is fitted the layer takes every
+    feature to lie in [0, 1].
+
+    Fields:
+        low: default 0.
+        high: default 1; above `low`.
+
+    Shapes: (batch, ..., features) -> the same.
+
+    `fit` raises DataError if there are no samples.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError("low to be less than high")
+
+    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
+        (input_shape,) = input_shapes
+        scope.state("minimum", _features(input_shape))
+        scope.state("range", _features(input_shape), fill=1.0)
+        return input_shape
+
+    def fit(self, state: Mapping[str, Array], batches: Iterable[Array]) -> None:
+        samples = _samples(self, batches)
+        first = next(samples)
+        minimum, maximum = first.min(axis=0), first.max(axis=0)
+        for x in samples:
+            np.minimum(minimum, x.min(axis=0), out=minimum)
+            np.maximum(maximum, x.max(axis=0), out=maximum)
+        state["minimum"][...] = minimum
+        _write_scale(maximum - minimum, np.maximum(np.abs(minimum), np.abs(maximum)), state["range"])
+
+    def forward(self, ctx: Context, *inputs: Array) -> Array:
+        (x,) = inputs
+        y = np.subtract(x, ctx.state["minimum"], out=ctx.empty(x.shape))
+        y /= ctx.state["range"]
+        if self.high - self.low != 1:
+            y *= self.high - self.low
+        if self.low:
+            y += self.low
+        return y
+
+    def backward(self, ctx: Context, dy: Array) -> Array | None:
+        if not ctx.needs_input_gradient:
+            return None
+        dx = np.divide(dy, ctx.state["range"], out=ctx.empty(dy.shape))
+        dx *= self.high - self.low
+        return dx
+
+
+class _Moments:
+    """The mean and the variance of each feature, over samples that come in batches.
+
+    Both are sums of deviations from the first sample, which takes away a large offset before anything is rounded and
+    leaves a constant feature with a variance of exactly 0.
+    """
+
+    def __init__(self, x: Array) -> None:
+        self._origin = x[0]
+        self._count, self._shift, self._squares = _deviations(x - self._origin)
+
+    def add(self, x: Array) -> None:
+        # Of the union of samples a and b, with counts n, means m and sums of squared deviations S, it holds
+        #   m = m_a + d n_b / n,   S = S_a + S_b + d^2 n_a n_b / n,   where d = m_b - m_a
+        # (Chan, Golub & LeVeque, 1979). No large numbers cancel here, as they do in E[x^2] - E[x]^2.
+        count, shift, squares = _deviations(x - self._origin)
+        distance = shift - self._shift
+        total = self._count + count
+        self._shift += distance * (count / total)
+        self._squares += squares + distance * distance * (self._count * count / total)
+        self._count = total
+
+    @property
+    def mean(self) -> Array:
+        mean: Array = self._origin + self._shift
+        return mean
+
+    @property
+    def standard_deviation(self) -> Array:
+        return np.sqrt(self._squares / self._count)
+
+
+def _deviations(x: Array) -> tuple[int, Array, Array]:
+    """The number of rows of `x`, (n, features), their mean, and their summed squared deviations from it."""
+    mean = x.mean(axis=0)
+    return len(x), mean, np.square(x - mean).sum(axis=0)
+
+
+def _samples(layer: FittedLayer, batches: Iterable[Array]) -> Iterator[Array]:
+    """The batches that aren't empty, as float64 matrices (n, features)."""
+    empty = True
+    for batch in batches:
+        if len(batch):
+            empty = False
+            yield rows(batch).astype(np.float64)
+    if empty:
+        raise DataError(f"{layer.name or layer.type}: expected samples to be fitted on, received none")
+
+
+def _features(input_shape: Shape) -> Shape:
+    if not input_shape:
+        raise ValueError("an input with at least one axis beside the batch")
+    return input_shape[-1:]
+
+
+def _write_scale(spread: Array, magnitude: Array, out: Array) -> None:
+    """`spread` into `out`, but 1 where it is nothing against the rounding errors of values of this magnitude."""
+    out[...] = np.where(spread > np.finfo(out.dtype).eps * magnitude, spread, 0)
+    out[out == 0] = 1

@@ -1,0 +1,50 @@
+"""The ground of losses that look at each output by itself."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from microframe.arrays import Array
+from microframe.interfaces import Loss
+from microframe.standard.activations import constant
+
+
+class ElementwiseLoss(Loss):
+    """A loss that is the mean or the sum, over the outputs of a sample, of a function of each."""
+
+    reduction: ClassVar[Literal["mean", "sum"]] = "mean"
+
+    @abstractmethod
+    def element_values(self, prediction: Array, target: Array, out: Array) -> None:
+        """Write the loss of each output into `out`, which has the shape of `prediction`."""
+
+    @abstractmethod
+    def element_derivatives(self, prediction: Array, target: Array, out: Array) -> None:
+        """Write the derivative of the loss of each output with respect to that output into `out`."""
+
+    def count(self, prediction: Array) -> int:
+        """What the sum of all element values is divided by to give the value of the batch."""
+        return prediction.size if self.reduction == "mean" else len(prediction)
+
+    def sample_values(self, prediction: Array, target: Array) -> Array:
+        values = np.empty_like(prediction)
+        self.element_values(prediction, target, values)
+        totals: Array = values.reshape(len(values), -1).sum(axis=1)
+        totals *= len(values) / self.count(prediction)
+        return totals
+
+    def gradient(self, prediction: Array, target: Array, out: Array) -> None:
+        self.element_derivatives(prediction, target, out)
+        out *= constant(1 / self.count(prediction))[out.dtype]
+
+    def value_and_gradient(
+        self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array] = np.empty
+    ) -> float:
+        self.element_values(prediction, target, out)
+        value = float(np.add.reduce(out.ravel())) / self.count(prediction)
+        self.gradient(prediction, target, out)
+        return value

@@ -1,0 +1,114 @@
+"""Comma-separated values."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from microframe.arrays import Array
+from microframe.errors import DataError
+from microframe.interfaces import Dataset, Source
+from microframe.standard.sources.rows import RowRange, check_range, within
+from microframe.tables import Table, as_numbers, is_missing, numeric_columns, read_table
+
+
+class CSV(Source):
+    """A table in a CSV file (UTF-8), one sample a row.
+
+    A single target column that holds only numbers gives numbers (whole ones stay whole), any other gives text;
+    several give (samples, targets) numbers. Columns are given by name, or by number: from 0, or from the end when
+    negative.
+
+    Fields:
+        path: the file.
+        target: the target column, or a list of them; None where there is none.
+        features: the input columns; None for all that are not targets.
+        delimiter: what stands between cells: a comma, a tab or a semicolon.
+        header: whether the first row holds names. ``"auto"``: it does unless it looks like the row below, with text
+            only where that has text too, and has some number of its own.
+        missing: whether an empty cell, NA, NaN or null among the inputs is an error, or is filled with the mean of
+            the training part. Among the targets it is always an error.
+        rows: take the rows from the first number up to but without the second; counted from 0 below the header.
+    """
+
+    path: str
+    target: str | int | tuple[str | int, ...] | None = None
+    features: tuple[str | int, ...] | None = None
+    delimiter: Literal[",", "\t", ";"] = ","
+    header: Literal["auto"] | bool = "auto"
+    missing: Literal["error", "mean"] = "error"
+    rows: RowRange = None
+
+    def __post_init__(self) -> None:
+        check_range(self.rows)
+
+    def load(self) -> Dataset:
+        table = read_table(self.path, delimiter=self.delimiter, header=self.header)
+        taken = within(self.rows, len(table), self.path)
+        table = table.between(taken.start, taken.stop)
+        targets = _distinct(table, _listed(self.target))
+        features = self._features(table, targets)
+        inputs = numeric_columns(table, features, self.missing)
+        _check_some_value(table, features, inputs)
+        target = None
+        if isinstance(self.target, tuple):
+            target = numeric_columns(table, targets)
+        elif targets:
+            target = _target_column(table, targets[0])
+        return Dataset(inputs, target, _names(table, features), _names(table, targets), self.missing)
+
+    def _features(self, table: Table, targets: list[int]) -> list[int]:
+        if self.features is None:
+            features = [column for column in range(len(table.columns)) if column not in targets]
+        else:
+            features = _distinct(table, self.features)
+        if not features:
+            raise DataError(f"{self.path}: expected at least one column of inputs, received targets only")
+        for column in targets:
+            if column in features:
+                raise DataError(f"{self.path}: {table.describe(column)} is both a feature and a target")
+        return features
+
+
+def _listed(columns: str | int | tuple[str | int, ...] | None) -> tuple[str | int, ...]:
+    if columns is None:
+        return ()
+    return columns if isinstance(columns, tuple) else (columns,)
+
+
+def _distinct(table: Table, columns: tuple[str | int, ...]) -> list[int]:
+    """The numbers of `columns`."""
+    numbers = [table.column(column) for column in columns]
+    for number in numbers:
+        if numbers.count(number) > 1:
+            raise DataError(f"{table.file}: {table.describe(number)} is asked for more than once")
+    return numbers
+
+
+def _names(table: Table, columns: list[int]) -> tuple[str, ...] | None:
+    return tuple(table.names[column] for column in columns) if table.names and columns else None
+
+
+def _check_some_value(table: Table, columns: list[int], inputs: Array) -> None:
+    """A column without any value has no mean to fill it with."""
+    for column, values in zip(columns, inputs.T, strict=True):
+        if np.isnan(values).all():
+            raise DataError(f"{table.file}: {table.describe(column)}: expected some value, received none")
+
+
+def _target_column(table: Table, column: int) -> Array:
+    """One column as int64, float64 or text, (rows,)."""
+    cells = [cell.strip() for cell in table.columns[column]]
+    for row, cell in enumerate(cells):
+        if is_missing(cell):
+            raise table.error(row, column, "a target")
+    for dtype in (np.int64, np.float64):
+        try:
+            numbers = as_numbers(cells, dtype)
+        except (ValueError, OverflowError):
+            continue
+        if not np.isfinite(numbers).all():
+            raise table.error(int(np.flatnonzero(~np.isfinite(numbers))[0]), column, "a finite number")
+        return numbers
+    return np.array(cells)

@@ -1,0 +1,199 @@
+"""The model file: an HDF5 file with a manifest and tensors.
+
+Layout, version 1:
+
+- Attributes of the root, all of fixed length: ``format`` (``microframe``), ``layout`` (the version, int64) and
+  ``manifest_sha256`` (the digest of the manifest's bytes, in hexadecimal).
+- ``/manifest``: canonical JSON as a dataset of uint8. Its key ``tensors`` lists every other dataset with dtype, shape
+  and digest.
+- Every other dataset is contiguous and little-endian: ``/weights/<layer>/<array>``, ``/records/<name>``,
+  ``/splits/<part>``, and under ``/checkpoint`` what only a continued training reads.
+
+Nothing is compressed, linked, pickled or of variable length: each is a way to hang, crash or fool a reader.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from microframe.arrays import Array
+from microframe.errors import ModelFileError
+
+FORMAT = "microframe"
+LAYOUT = 1
+
+_DTYPES = ("<f4", "<f8", "|u1", "<i8")
+
+
+class ModelFile:
+    """An open model file, to read from.
+
+    Attributes:
+        manifest: everything in the file but the tensors, as plain JSON values.
+
+    Raises:
+        ModelFileError: it is not a model file, is of an unknown layout version, or is damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            self._file = h5py.File(self.path, "r")
+        except FileNotFoundError:
+            raise ModelFileError(f"{self.path}: there is no such file") from None
+        except OSError as error:
+            raise ModelFileError(f"{self.path}: not an HDF5 file, or a damaged one ({error})") from error
+        try:
+            self.manifest = self._read_manifest()
+            self._tensors: dict[str, Any] = self.manifest["tensors"]
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def paths(self, group: str) -> list[str]:
+        """The tensors below `group`, by their paths relative to it."""
+        prefix = f"{group}/"
+        return [path.removeprefix(prefix) for path in self._tensors if path.startswith(prefix)]
+
+    def shape(self, path: str) -> tuple[int, ...]:
+        """The shape of a tensor."""
+        return tuple(self._entry(path)["shape"])
+
+    def read(self, path: str) -> Array:
+        """A tensor, checked against its digest."""
+        entry = self._entry(path)
+        return self.read_into(path, np.empty(entry["shape"], entry["dtype"]))
+
+    def read_into(self, path: str, out: Array) -> Array:
+        """Read a tensor into `out`, which must have its shape and dtype, and check its digest."""
+        entry = self._entry(path)
+        dataset = self._file.get(path)
+        if not isinstance(dataset, h5py.Dataset):
+            raise ModelFileError(f"{self.path}: /{path} is listed in the manifest but is not there")
+        stored, expected = (dataset.shape, dataset.dtype.str), (tuple(entry["shape"]), entry["dtype"])
+        if stored != expected or expected != (out.shape, out.dtype.str):
+            raise ModelFileError(
+                f"{self.path}: /{path} is {stored[1]} of shape {stored[0]}, the manifest says {expected[1]} of shape "
+                f"{expected[0]}, and the network wants {out.dtype.str} of shape {out.shape}"
+            )
+        if out.size:
+            dataset.read_direct(out)
+        if _digest(out) != entry["sha256"]:
+            raise ModelFileError(f"{self.path}: /{path} is damaged: its digest is not the one in the manifest")
+        return out
+
+    def _entry(self, path: str) -> dict[str, Any]:
+        if path not in self._tensors:
+            raise ModelFileError(f"{self.path}: expected a tensor /{path}, which the manifest does not list")
+        return self._tensors[path]  # type: ignore[no-any-return]
+
+    def _read_manifest(self) -> dict[str, Any]:
+        attributes = self._file.attrs
+        if attributes.get("format") != FORMAT.encode():
+            raise ModelFileError(f"{self.path}: an HDF5 file, but not a microframe model")
+        layout = attributes.get("layout")
+        if layout != LAYOUT:
+            raise ModelFileError(
+                f"{self.path}: layout version {layout}; this version of microframe reads version {LAYOUT}"
+            )
+        data = self._file["manifest"][...].tobytes()
+        if hashlib.sha256(data).hexdigest().encode() != attributes.get("manifest_sha256"):
+            raise ModelFileError(f"{self.path}: /manifest is damaged: its digest is not the one in the file")
+        manifest: dict[str, Any] = json.loads(data)
+        return manifest
+
+
+def write_model_file(path: str | os.PathLike[str], manifest: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
+    """Write a model file, replacing what is at `path` whole or not at all.
+
+    Args:
+        path: where; a symbolic link is followed.
+        manifest: plain JSON values with finite numbers.
+        tensors: arrays of float32, float64, uint8 or int64, by path.
+
+    Raises:
+        ModelFileError: the folder isn't there or cannot be written to.
+    """
+    target = Path(os.path.realpath(path))
+    little_endian = {
+        name: np.asarray(array, array.dtype.newbyteorder("<"), order="C") for name, array in tensors.items()
+    }
+    data = _canonical_json({**manifest, "tensors": {name: _describe(array) for name, array in little_endian.items()}})
+    try:
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
+            temporary = Path(stream.name)
+            try:
+                _write(stream, data, little_endian)
+                stream.flush()
+                os.fsync(stream.fileno())
+                temporary.chmod(_mode(target))
+                temporary.replace(target)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _write(stream: Any, manifest: bytes, tensors: Mapping[str, Array]) -> None:
+    with h5py.File(stream, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=64) as file:
+        file.attrs.create("format", np.bytes_(FORMAT))
+        file.attrs.create("layout", np.int64(LAYOUT))
+        file.attrs.create("manifest_sha256", np.bytes_(hashlib.sha256(manifest).hexdigest()))
+        file.create_dataset("manifest", data=np.frombuffer(manifest, np.uint8))
+        for path, array in tensors.items():
+            file.create_dataset(path, data=array)
+
+
+def _describe(array: Array) -> dict[str, Any]:
+    if array.dtype.str not in _DTYPES:
+        raise ModelFileError(f"a model file holds arrays of {', '.join(_DTYPES)}, not {array.dtype}")
+    return {"dtype": array.dtype.str, "shape": list(array.shape), "sha256": _digest(array)}
+
+
+def _digest(array: Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def _canonical_json(values: Mapping[str, Any]) -> bytes:
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def _mode(target: Path) -> int:
+    """The permissions of the file that is replaced, or those that a new file gets."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself durable, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,6 @@
+"""Checks for those who write parts: gradients against numerical differences."""
+
+from microframe.testing.gradients import assert_gradient, directional_derivative
+from microframe.testing.layers import assert_layer_gradients
+
+__all__ = ["assert_gradient", "assert_layer_gradients", "directional_derivative"]

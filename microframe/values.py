@@ -1,0 +1,108 @@
+"""Single values of a configuration: their types, their checks and their description in words."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import types
+import typing
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from microframe.errors import Problem, nearest, one_of
+
+PositiveInteger = Annotated[int, msgspec.Meta(ge=1)]
+NonNegativeInteger = Annotated[int, msgspec.Meta(ge=0)]
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+"""A share from 0 to 1, both included."""
+ProperFraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+"""A share from 0 (included) to 1 (excluded): a dropout rate, a momentum."""
+
+_TYPE_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    bool: "true or false",
+    types.NoneType: "nothing",
+    dict: "a table",
+}
+
+
+def check_leaf(value: Any, hint: Any, path: tuple[str | int, ...], problems: list[Problem]) -> Any:
+    """`value` converted to `hint` (an annotation without components); on failure append to `problems`."""
+    value = _plain_python(value)
+    if not _is_finite(value):
+        problems.append(Problem(path, "finite numbers", describe_value(value)))
+        return None
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError:
+        suggestion = nearest(value, _choices(hint)) if isinstance(value, str) else None
+        problems.append(Problem(path, describe(hint), describe_value(value), suggestion))
+        return None
+
+
+def _plain_python(value: Any) -> Any:
+    """NumPy scalars and arrays, and paths, as the plain values that stand for them in a configuration."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list | tuple):
+        return [_plain_python(element) for element in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_finite(element) for element in value)
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _choices(hint: Any) -> list[str]:
+    if typing.get_origin(hint) is Literal:
+        return [choice for choice in typing.get_args(hint) if isinstance(choice, str)]
+    return [choice for argument in typing.get_args(hint) for choice in _choices(argument)]
+
+
+@functools.cache
+def describe(hint: Any) -> str:
+    """What the annotation `hint` asks for, in words: ``"a whole number of at least 1"``."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return describe(arguments[0]) + "".join(_describe_bounds(meta) for meta in arguments[1:])
+    if origin is Literal:
+        return one_of(arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe(argument) for argument in arguments if argument is not types.NoneType)
+    if origin is tuple and Ellipsis in arguments:
+        return f"a list, each {describe(arguments[0])}"
+    if origin is tuple:
+        return f"a list of {len(arguments)}"
+    kind = getattr(hint, "kind", None)
+    if kind:
+        return f"{'an' if kind[0] in 'aio' else 'a'} {kind} (its name, or a table with its type)"
+    return _TYPE_NAMES.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _describe_bounds(meta: Any) -> str:
+    if not isinstance(meta, msgspec.Meta):
+        return ""
+    words = {
+        "ge": "of at least",
+        "gt": "greater than",
+        "le": "of at most",
+        "lt": "less than",
+        "min_length": "of length at least",
+        "max_length": "of length at most",
+    }
+    bounds = [f"{phrase} {getattr(meta, name)}" for name, phrase in words.items() if getattr(meta, name) is not None]
+    return " " + " and ".join(bounds) if bounds else ""
+
+
+def describe_value(value: Any) -> str:
+    """What was received, for an error message, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
