@@ -84,6 +84,7 @@ def begin(
     is_new = not model.is_built
     if is_new:
         model.feature_names, model.target_names = dataset.feature_names, dataset.target_names
+        model.target_columns = dataset.target_columns
         model.fill = column_means(dataset, model.parts.train)
         model.build(dataset.inputs.shape[1:], seed=training.seed)
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from microframe.arrays import Array, Shape
 from microframe.config import Configuration, Training, read_configuration
-from microframe.errors import UsageError
+from microframe.errors import ConfigError, ModelFileError, UsageError
 from microframe.evaluation import BATCH_ROWS, evaluate, fuse, outputs
 from microframe.fitting import GivenData, begin, configured_data, given_data, labelled_samples
 from microframe.history import History
 from microframe.interfaces import Activation, Callback, Dataset, Layer, Loss, Metric, Optimizer
 from microframe.network import Network
-from microframe.packing import pack, unpack
+from microframe.packing import pack, providers, unpack
 from microframe.preparation import Parts, check_inputs
 from microframe.randomness import generator
 from microframe.samples import Samples, Split, as_rows
@@ -40,11 +40,14 @@ class Model:
         dtype: what is computed in, ``"float32"`` or ``"float64"``.
 
     Attributes:
-        configuration: what the model was made from, with the data and training it has seen.
+        layers: what the network is made of.
+        dtype: what is computed in.
+        threshold: with a single output for two classes, above it a prediction is the second class.
         history: the record of training; empty before.
         classes: the names of the classes, as they were in the training data; None for other targets.
         feature_names: a name for each input column, or None.
         target_names: a name for each target, or None.
+        target_columns: where the targets stood in a training table without column names; empty otherwise.
         fill: what replaces a missing value in each input column, or None.
         parts: which rows of the data were trained on, validated on and held out for a test; None before training.
         results: loss and metrics by part, from the end of training.
@@ -59,11 +62,16 @@ class Model:
         self._set_up(Configuration.parse({"layers": list(layers), "dtype": dtype}))
 
     def _set_up(self, configuration: Configuration) -> None:
-        self.configuration = configuration
+        self._configuration: Configuration | None = configuration
+        self._stored: Mapping[str, Any] = {}
+        self.layers = configuration.layers
+        self.dtype = configuration.dtype
+        self.threshold = 0.5
         self.history = History()
         self.classes: tuple[Any, ...] | None = None
         self.feature_names: tuple[str, ...] | None = None
         self.target_names: tuple[str, ...] | None = None
+        self.target_columns: tuple[int, ...] = ()
         self.fill: Array | None = None
         self.parts: Parts | None = None
         self.results: dict[str, dict[str, Any]] = {}
@@ -85,6 +93,20 @@ class Model:
         model = cls.__new__(cls)
         model._set_up(configuration)
         return model
+
+    @property
+    def configuration(self) -> Configuration:
+        """What the model was made from, with the training it has seen.
+
+        Of a model from a file, the parts that only training needs are looked up when this is first read, so that
+        predicting does without the plugins that provide them.
+
+        Raises:
+            PluginError: a plugin that provides one of them is missing or broken.
+        """
+        if self._configuration is None:
+            self._configuration = Configuration.parse(self._stored["config"])
+        return self._configuration
 
     @property
     def network(self) -> Network:
@@ -109,7 +131,7 @@ class Model:
             ConfigError: a layer cannot work on its input's shape.
         """
         rng = generator(seed, "weights")
-        self._network = Network(self.configuration.layers, tuple(input_shape), self.configuration.dtype, rng)
+        self._network = Network(self.layers, tuple(input_shape), self.dtype, rng)
         return self
 
     def fit(
@@ -171,7 +193,8 @@ class Model:
 
     def set_training(self, training: Training) -> None:
         """Note in the configuration how the model is trained."""
-        self.configuration = dataclasses.replace(self.configuration, training=training)
+        self._configuration = dataclasses.replace(self.configuration, training=training)
+        self.threshold = training.loss.threshold
 
     def __call__(self, x: Array) -> Array:
         """The network's output for a batch, with as little around it as can be; keeps nothing, safe from threads.
@@ -207,11 +230,9 @@ class Model:
         if self.classes is None:
             return output
         names: Array = np.array(self.classes)
-        if output.shape[1:] == (1,):
-            assert self.configuration.training is not None
-            is_second = output[:, 0] > self.configuration.training.loss.threshold
-            return np.take(names, is_second.astype(np.intp))
-        return np.take(names, output.argmax(axis=-1))
+        is_binary = output.shape[1:] == (1,)
+        numbers: Array = output[:, 0] > self.threshold if is_binary else output.argmax(axis=-1)
+        return names[numbers.astype(np.intp)]
 
     def predict_proba(self, x: Any, *, batch_size: int = BATCH_ROWS) -> Array:
         """The probability of each class, (samples, classes), in the order of `classes`.
@@ -223,11 +244,11 @@ class Model:
 
     def probabilities(self, output: Array) -> Array:
         """What `predict_proba` makes of the network's output."""
-        activation = getattr(self.configuration.layers[-1], "activation", None)
-        name = activation.type if isinstance(activation, Activation) else self.configuration.layers[-1].type
+        activation = getattr(self.layers[-1], "activation", None)
+        name = activation.type if isinstance(activation, Activation) else self.layers[-1].type
         if name == "log_softmax":
-            np.exp(output, out=output)
-            return output
+            probabilities: Array = np.exp(output)
+            return probabilities
         if name == "sigmoid" and output.shape[1:] == (1,):
             return np.concatenate([1 - output, output], axis=1)
         if name not in {"softmax", "sigmoid"}:
@@ -268,9 +289,23 @@ class Model:
         """
         model = cls.__new__(cls)
         with ModelFile(path) as file:
-            model._set_up(Configuration.parse(file.manifest["config"]))
-            model._network = unpack(file, model)
+            try:
+                values = file.manifest["config"]
+                model._set_up(Configuration.parse({"layers": values["layers"], "dtype": values["dtype"]}))
+                model._configuration, model._stored = None, file.manifest
+                model._network = unpack(file, model)
+            except (ConfigError, KeyError, TypeError, ValueError) as error:
+                raise ModelFileError(f"{path}: the manifest is not that of a model: {error!r}") from error
         return model
+
+    def stored_configuration(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """The configuration as plain values, and who provides its parts, for a file.
+
+        Those of a model from a file whose training parts nobody has asked for are the file's own.
+        """
+        if self._configuration is None:
+            return self._stored["config"], self._stored["providers"]
+        return self._configuration.to_config(), providers(self._configuration)
 
     def summary(self, input_shape: Shape | None = None) -> Summary:
         """The layers with their shapes and parameter counts; prints well, also in a notebook.
@@ -280,11 +315,11 @@ class Model:
         """
         if self._network is None and input_shape is None:
             raise UsageError("the model is not built: give summary the shape of one input sample")
-        network = self._network or Network(self.configuration.layers, input_shape or (), self.configuration.dtype)
+        network = self._network or Network(self.layers, input_shape or (), self.dtype)
         return Summary(network)
 
     def __repr__(self) -> str:
-        kinds = ", ".join(layer.type for layer in self.configuration.layers)
+        kinds = ", ".join(layer.type for layer in self.layers)
         size = f", {self._network.parameters.size} parameters" if self._network is not None else ", not built"
         return f"Model({kinds}{size})"
 

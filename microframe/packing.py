@@ -27,17 +27,20 @@ _PARTS = ("train", "validation", "test")
 def pack(model: Model, checkpoint: Checkpoint | None) -> tuple[dict[str, Any], dict[str, Array]]:
     """The manifest and the tensors of a model's file; see `microframe.storage`."""
     network = model.network
+    configuration, origins = model.stored_configuration()
     manifest = {
-        "config": model.configuration.to_config(),
+        "config": configuration,
         "input_shape": list(network.input_shape),
         "classes": _listed(model.classes),
         "feature_names": _listed(model.feature_names),
         "target_names": _listed(model.target_names),
+        "threshold": model.threshold,
+        "target_columns": list(model.target_columns),
         "fill": None if model.fill is None else model.fill.tolist(),
         "history": _pairs(model.history),
         "results": {part: _pairs(History.of(values)) for part, values in model.results.items()},
         "microframe": __version__,
-        "providers": providers(model.configuration),
+        "providers": origins,
         "progress": checkpoint.progress if checkpoint is not None else None,
     }
     tensors = {f"weights/{path}": array for path, array in weights(network).items()}
@@ -58,7 +61,7 @@ def unpack(file: ModelFile, model: Model) -> Network:
     from microframe.training import Checkpoint
 
     manifest = file.manifest
-    network = Network(model.configuration.layers, tuple(manifest["input_shape"]), model.configuration.dtype)
+    network = Network(model.layers, tuple(manifest["input_shape"]), model.dtype)
     expected, stored = weights(network), set(file.paths("weights"))
     if expected.keys() != stored:
         odd = ", ".join(sorted(expected.keys() ^ stored))
@@ -67,6 +70,8 @@ def unpack(file: ModelFile, model: Model) -> Network:
         file.read_into(f"weights/{path}", array)
     model.classes = _tuple(manifest["classes"])
     model.feature_names, model.target_names = _tuple(manifest["feature_names"]), _tuple(manifest["target_names"])
+    model.threshold = float(manifest["threshold"])
+    model.target_columns = tuple(manifest["target_columns"])
     model.fill = None if manifest["fill"] is None else np.asarray(manifest["fill"])
     model.history = History(dict(manifest["history"]))
     model.results = {part: History(dict(values)).last() for part, values in manifest["results"].items()}

@@ -153,22 +153,29 @@ def numeric_columns(table: Table, columns: Sequence[str | int], missing: Missing
     return numbers
 
 
-def match_columns(table: Table, feature_names: Sequence[str] | int, target_names: Sequence[str] | int = ()) -> Match:
+def match_columns(
+    table: Table,
+    feature_names: Sequence[str] | int,
+    target_names: Sequence[str] | int = (),
+    target_columns: Sequence[int] = (),
+) -> Match:
     """Find the columns of a table that a model reads.
 
     Where both have names, columns are matched by name in any order; the table may hold the targets or not. Otherwise
-    they are matched by position: the features come first, and the targets, if the table has them, at the end.
+    they are matched by position: the targets, if the table is wide enough to have them, stand where `target_columns`
+    says or else at the end, and the features are all other columns.
 
     Args:
         table: what was read.
         feature_names: the names of the model's input columns, or how many there are if they have none.
         target_names: the same for the target columns.
+        target_columns: where the targets stood in the table that the model learnt from, if it had no header.
 
     Raises:
         DataError: columns are missing, or there are some that the model doesn't know; names all of them.
     """
     if table.names is None or isinstance(feature_names, int):
-        return _match_by_position(table, _count(feature_names), _count(target_names))
+        return _match_by_position(table, _count(feature_names), _count(target_names), target_columns)
     targets = () if isinstance(target_names, int) else tuple(target_names)
     position = {name: index for index, name in enumerate(table.names)}
     known = {*feature_names, *targets}
@@ -301,12 +308,16 @@ def _mismatch(missing: Sequence[str], surplus: Sequence[str]) -> str:
     return "; ".join(complaints)
 
 
-def _match_by_position(table: Table, features: int, targets: int) -> Match:
+def _match_by_position(table: Table, features: int, targets: int, target_columns: Sequence[int]) -> Match:
     width = len(table.columns)
     if width not in (features, features + targets):
-        alternative = f" (or {features + targets}, with the target at the end)" if targets else ""
+        alternative = f" (or {features + targets}, with the target)" if targets else ""
         raise DataError(f"{table.file}: expected {features} columns{alternative}, received {width}")
-    return Match(list(range(features)), list(range(features, width)))
+    if width == features:
+        return Match(list(range(width)), [])
+    is_known = len(target_columns) == targets and all(column < width for column in target_columns)
+    positions = list(target_columns) if is_known else list(range(features, width))
+    return Match([column for column in range(width) if column not in positions], positions)
 
 
 def _count(names: Sequence[str] | int) -> int:

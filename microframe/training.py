@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -98,6 +100,20 @@ class Run:
         self._memories: list[dict[str, Any]] = [{} for _ in self._callbacks]
         self._on_batch_end = self._listening("batch_end")
         self._last_good: Checkpoint | None = None
+        self._final: Checkpoint | None = None
+        self._to_save: list[str] = []
+        self._started = time.monotonic()
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The columns that the history gets for the losses and the metrics."""
+        names = ("loss", *(metric.type for metric in self.settings.metrics))
+        return names if self._validation is None else (*names, *(f"validation_{name}" for name in names))
+
+    @property
+    def seconds(self) -> float:
+        """How long `train` has been at work."""
+        return time.monotonic() - self._started
 
     @property
     def learning_rate(self) -> float:
@@ -117,17 +133,19 @@ class Run:
             TrainingDivergedError: the loss or a parameter is no longer finite; the model is left as it was after the
                 last good epoch.
         """
+        self._started = time.monotonic()
         with np.errstate(all="ignore"):
+            self._notify("training_begin")
             self._last_good = self.checkpoint()
             try:
-                self._notify("training_begin")
                 while self.epoch < self.settings.epochs and self.stopping is None:
                     self._train_epoch()
             except TrainingDivergedError:
                 self.restore(self._last_good)
                 self.model.checkpoint = self._last_good
+                self.model.network.parameters[:] = self._optimizer.prediction_parameters()
                 raise
-            self.model.checkpoint = self.checkpoint()
+            self.model.checkpoint = self._final = self.checkpoint()
             self.model.network.parameters[:] = self._optimizer.prediction_parameters()
             self._notify("training_end")
             if self._test is not None:
@@ -140,7 +158,7 @@ class Run:
         workspace = self._workspace(batch.inputs.shape)
         with np.errstate(all="ignore"):
             output = workspace.training_pass.forward(batch.inputs)
-            self.loss = self._loss.value_and_gradient(output, batch.target, workspace.gradient)
+            self.loss = self._loss.value_and_gradient(output, batch.target, workspace.gradient, workspace.arena.empty)
             workspace.training_pass.backward(workspace.gradient)
         return self.loss
 
@@ -154,7 +172,8 @@ class Run:
             arrays["outputs"] = self._outputs.copy()
         memories: list[dict[str, Any]] = []
         for index, memory in enumerate(self._memories[: len(self.settings.callbacks)]):
-            memories.append({key: value for key, value in memory.items() if not isinstance(value, np.ndarray)})
+            plain = {key: value for key, value in memory.items() if not isinstance(value, np.ndarray)}
+            memories.append(copy.deepcopy(plain))
             arrays |= {
                 f"memory/{index}/{key}": value.copy() for key, value in memory.items() if isinstance(value, np.ndarray)
             }
@@ -164,11 +183,13 @@ class Run:
             "step": self.step,
             "loss_sum": self._loss_sum,
             "samples": self.samples,
+            "batch_size": self.batch_size,
             "learning_rate_factor": self.learning_rate_factor,
             "shuffle": self._shuffle_state if self.batch else get_state(self._shuffle),
             "noise": get_state(self._noise),
+            "callbacks": [callback.type for callback in self.settings.callbacks],
             "memories": memories,
-            "history": self.history.to_dict(),
+            "history": list(self.history.to_dict().items()),
         }
         return Checkpoint(progress, arrays)
 
@@ -176,11 +197,17 @@ class Run:
         """Continue from `checkpoint` as if training had never stopped.
 
         Raises:
-            UsageError: the checkpoint is of a run on another number of samples.
+            UsageError: the checkpoint is of a run with another optimizer or another number of samples, or stands within
+                an epoch whose batches have another size.
         """
         progress, arrays = checkpoint.progress, checkpoint.arrays
         if progress["samples"] != self.samples:
             raise UsageError(f"the file's run trained on {progress['samples']} samples, not on {self.samples}")
+        if progress["batch"] and progress["batch_size"] != self.batch_size:
+            raise UsageError(
+                f"the file's run stopped within an epoch with batches of {progress['batch_size']}, so it can only be "
+                f"continued with that size, not with {self.batch_size}"
+            )
         self.epoch, self.batch, self.step = progress["epoch"], progress["batch"], progress["step"]
         self._loss_sum, self.learning_rate_factor = progress["loss_sum"], progress["learning_rate_factor"]
         set_state(self._shuffle, progress["shuffle"])
@@ -190,21 +217,28 @@ class Run:
         for layer, states in self.model.network.state.items():
             for name, array in states.items():
                 array[...] = arrays[f"state/{layer}/{name}"]
-        slots = {name: arrays[f"slots/{name}"] for name in self._optimizer.slots}
-        self._optimizer.restore(slots, self.step)
+        self._optimizer.restore(_below("slots/", arrays), self.step)
         if self._outputs is not None and "outputs" in arrays:
             self._outputs[:] = arrays["outputs"]
-        for index, memory in enumerate(progress["memories"]):
-            kept = {path: array for path, array in arrays.items() if path.startswith(f"memory/{index}/")}
-            self._memories[index].clear()
-            self._memories[index] |= memory | {path.split("/", 2)[2]: array for path, array in kept.items()}
-        self.history.replace(progress["history"])
+        self._restore_memories(progress, arrays)
+        self.history.replace(dict(progress["history"]))
+
+    def _restore_memories(self, progress: dict[str, Any], arrays: dict[str, Array]) -> None:
+        """Give each callback of the configuration the memory of the one of its type; the configuration may differ."""
+        left = list(enumerate(progress["callbacks"]))
+        for callback, memory in zip(self.settings.callbacks, self._memories, strict=False):
+            memory.clear()
+            match = next((entry for entry in left if entry[1] == callback.type), None)
+            if match is not None:
+                left.remove(match)
+                kept = {name: array.copy() for name, array in _below(f"memory/{match[0]}/", arrays).items()}
+                memory.update(copy.deepcopy(progress["memories"][match[0]]) | kept)
 
     @contextmanager
     def prediction_weights(self) -> Iterator[None]:
         """While inside, the model has the weights that predictions use: averaged ones, if the optimizer averages."""
         parameters = self.model.network.parameters
-        if self.settings.optimizer.average is None:
+        if self.settings.optimizer.average is None or self._final is not None:
             yield
             return
         trained = parameters.copy()
@@ -215,10 +249,18 @@ class Run:
             parameters[:] = trained
 
     def save(self, path: str) -> None:
-        """Save the model as it predicts now, with what an exact continuation needs."""
-        checkpoint = self.checkpoint()
+        """Save the model as it predicts now, with what an exact continuation needs.
+
+        The file is written as soon as all callbacks have been told of the event that one of them calls this from, so
+        that it has what each of them remembers of it.
+        """
+        self._to_save.append(path)
+
+    def _write_files(self) -> None:
+        checkpoint = self._final or self.checkpoint()
         with self.prediction_weights():
-            self.model.save(path, checkpoint=checkpoint)
+            while self._to_save:
+                self.model.save(self._to_save.pop(0), checkpoint=checkpoint)
 
     def _train_epoch(self) -> None:
         if self.batch == 0:
@@ -258,6 +300,8 @@ class Run:
                 outputs[rows] = output
             for call in callbacks:
                 call()
+            if self._to_save:
+                self._write_files()
             if self.stopping is not None:
                 break
 
@@ -302,7 +346,7 @@ class Run:
 
     def _diverged(self, what: str, x: Array | None) -> TrainingDivergedError:
         where = first_nonfinite(self._network, x if x is not None else self._first_inputs())
-        place = f"epoch {self.epoch + 1}, batch {self.batch + 1}"
+        place = f"epoch {self.epoch + 1}, batch {min(self.batch + 1, self.batches)}"
         suspect = f"; the first value that is not finite is in {where}" if where else ""
         return TrainingDivergedError(f"{place}: {what}{suspect}; a smaller learning rate or clip_norm may help")
 
@@ -320,6 +364,13 @@ class Run:
     def _notify(self, event: str) -> None:
         for call in self._listening(event):
             call()
+        if self._to_save:
+            self._write_files()
+
+
+def _below(prefix: str, arrays: dict[str, Array]) -> dict[str, Array]:
+    """The arrays whose path begins with `prefix`, by the rest of it."""
+    return {path.removeprefix(prefix): array for path, array in arrays.items() if path.startswith(prefix)}
 
 
 def _bound(method: Callable[[Run, dict[str, Any]], None], run: Run, memory: dict[str, Any]) -> Callable[[], None]:

@@ -208,7 +208,13 @@ def test_without_a_header_columns_are_matched_by_position(features, targets):
     assert match_columns(table_of(width=2), features, targets) == Match([0, 1], [])
     assert match_columns(table_of(width=3), features, targets) == Match([0, 1], [2])
     message = error_of(match_columns, table_of(width=4), features, targets)
-    assert message == "new.csv: expected 2 columns (or 3, with the target at the end), received 4"
+    assert message == "new.csv: expected 2 columns (or 3, with the target), received 4"
+
+
+def test_without_a_header_targets_stand_where_the_training_table_had_them():
+    assert match_columns(table_of(width=3), 2, 1, target_columns=[0]) == Match([1, 2], [0])
+    assert match_columns(table_of(width=2), 2, 1, target_columns=[0]) == Match([0, 1], [])
+    assert match_columns(table_of(width=3), 2, 1, target_columns=[7]) == Match([0, 1], [2])
 
 
 def test_a_model_without_names_takes_columns_by_position():

@@ -76,5 +76,4 @@ def _confusion(model: Model, inputs: Array, targets: Array) -> Any:
     if model.classes is None:
         return None
     true, _ = number_classes(targets, model.classes)
-    predicted, _ = number_classes(model.predict(inputs), model.classes)
-    return confusion_matrix(predicted, true, len(model.classes))
+    return confusion_matrix(model.outputs(inputs), true, len(model.classes), model.threshold)

@@ -42,7 +42,7 @@ def command(file: str, input_shape: str | None, as_json: bool) -> int:
         print_table(head, rows)
         click.echo(summary.total())
     else:
-        print_table(["layer", "type"], [[layer.name or "", layer.type] for layer in model.configuration.layers])
+        print_table(["layer", "type"], [[layer.name or "", layer.type] for layer in model.layers])
         click.echo(f"shapes are not known: {reason}; --input-shape gives them")
     _print_model(model)
     return 0
@@ -72,8 +72,7 @@ def _summary(model: Model, shape: Shape | None) -> tuple[Summary | None, str]:
 
 
 def _report(path: Path, model: Model, summary: Summary | None) -> dict[str, Any]:
-    from microframe.packing import providers
-
+    config, origins = model.stored_configuration()
     layers = [
         {
             "name": row.name,
@@ -92,22 +91,20 @@ def _report(path: Path, model: Model, summary: Summary | None) -> dict[str, Any]
         "layers": layers,
         "parameters": summary.parameters if summary else None,
         "bytes": summary.bytes if summary else None,
-        "providers": providers(model.configuration),
+        "providers": origins,
         "classes": model.classes,
         "feature_names": model.feature_names,
         "target_names": model.target_names,
         "history": model.history.to_dict(),
         "results": model.results,
-        "config": model.configuration.to_config(),
+        "config": config,
     }
 
 
 def _print_model(model: Model) -> None:
-    from microframe.packing import providers
-
     if model.classes is not None:
         click.echo(f"classes: {', '.join(map(str, model.classes))}")
-    found = providers(model.configuration)
+    _, found = model.stored_configuration()
     origins = sorted({f"{part['plugin']} ({part['distribution']} {part['version']})" for part in found.values()})
     click.echo(f"parts come from: {', '.join(origins)}")
     if model.history.epochs:

@@ -76,12 +76,17 @@ def _live_progress(run: Run) -> Progress:
     """A display that looks at the run ten times a second, so that a training step pays nothing for it."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
     from rich.text import Text
 
     class RateColumn(ProgressColumn):
         def render(self, task: Any) -> Text:
             speed = task.finished_speed or task.speed
             return Text(f"{speed:,.0f} samples/s" if speed else "", style="progress.data.speed")
+
+    class ReportColumn(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text(task.fields["text"], no_wrap=True, overflow="ellipsis")
 
     class RunProgress(Progress):
         def get_renderables(self) -> Iterable[RenderableType]:
@@ -93,11 +98,11 @@ def _live_progress(run: Run) -> Progress:
             yield from super().get_renderables()
 
     progress = RunProgress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[text]}", markup=False),
-        RateColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=16, table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        RateColumn(table_column=Column(no_wrap=True)),
+        ReportColumn(),
         console=Console(stderr=True),
     )
     progress.add_task("", total=run.settings.epochs * run.samples, text="", completed=run.epoch * run.samples)

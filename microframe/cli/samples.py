@@ -23,7 +23,7 @@ def read_samples(model: Model, source: str) -> tuple[Array, Array | None]:
     shape = model.network.input_shape
     features = model.feature_names or math.prod(shape)
     targets = model.target_names or (1 if model.classes is not None else model.network.output_shape[-1])
-    match = match_columns(table, features, targets)
+    match = match_columns(table, features, targets, model.target_columns)
     inputs = numeric_columns(table, match.features, "error" if model.fill is None else "mean")
     return inputs.reshape(len(table), *shape), _targets(model, table, match.targets)
 

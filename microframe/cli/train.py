@@ -108,7 +108,8 @@ def _resumed(file: Path, model_file: Path, settings: Sequence[str]) -> Model:
     if changed:
         listed = "\n  ".join(changed)
         raise ConfigError(f"{model_file} was trained with other settings than are asked for now:\n  {listed}")
-    model.configuration = wanted
+    assert wanted.training is not None
+    model.set_training(wanted.training)
     return model
 
 

@@ -40,7 +40,7 @@ class Activation(Component):
         Returns:
             What `pull_back` needs for (x, y): x or None, and the result.
         """
-        if not self.needs_input:
+        if not (self.needs_input and ctx.training):
             self.forward(x, x)
             return None, x
         y = ctx.empty(x.shape)

@@ -32,6 +32,8 @@ class Dataset:
         feature_names: a name for each column of two-dimensional inputs, or None.
         target_names: a name for each target column, or None.
         missing: what a NaN in the inputs means: an error, or to be filled with the mean of the training part.
+        target_columns: where the targets stood, from 0, in a table without column names, so that such a table can be
+            recognised again; empty otherwise.
     """
 
     inputs: Rows
@@ -39,6 +41,7 @@ class Dataset:
     feature_names: tuple[str, ...] | None = None
     target_names: tuple[str, ...] | None = None
     missing: Literal["error", "mean"] = "error"
+    target_columns: tuple[int, ...] = ()
 
 
 class Source(Component):

@@ -6,10 +6,8 @@ limit, so call them under ``np.errstate(all="ignore")``, as networks do.
 
 from __future__ import annotations
 
-import functools
 import math
 from abc import abstractmethod
-from typing import Any
 
 import numpy as np
 
@@ -17,24 +15,9 @@ from microframe.arrays import Array
 from microframe.component import Component
 from microframe.interfaces import Activation, Context
 from microframe.plugins import hookimpl
+from microframe.standard.constants import ONE, ZERO, constant
+from microframe.standard.error_function import erf
 from microframe.values import Fraction, PositiveFloat
-
-
-class Constant(dict["np.dtype[Any]", Array]):
-    """A number as a 0-d array of any dtype, ``ONE[x.dtype]``: cheaper for a ufunc than a Python number is."""
-
-    def __init__(self, value: float) -> None:
-        super().__init__()
-        self.value = value
-
-    def __missing__(self, dtype: np.dtype[Any]) -> Array:
-        self[dtype] = np.array(self.value, dtype)
-        return self[dtype]
-
-
-ZERO, ONE = Constant(0), Constant(1)
-constant = functools.lru_cache(maxsize=256)(Constant)
-"""The same `Constant` each time for a number, for one that is only known when it is used."""
 
 
 def _apart(array: Array, out: Array) -> Array:
@@ -177,13 +160,13 @@ class LeakyReLU(_Scratched):
     slope: Fraction = 0.01
 
     def _forward(self, x: Array, out: Array, scratch: Array) -> None:
-        np.multiply(x, self.slope, scratch)
+        np.multiply(x, constant(self.slope)[x.dtype], scratch)
         np.maximum(x, scratch, out=out)
 
     def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, scratch: Array) -> None:
         # y' = 1 where y > 0 and slope elsewhere, for a slope from 0 to 1 the larger of the slope and the sign of y.
         np.sign(y, out)
-        np.maximum(out, self.slope, out=out)
+        np.maximum(out, constant(self.slope)[out.dtype], out=out)
         out *= dy
 
 
@@ -382,52 +365,6 @@ def _odd_cubic(x: Array, cubic: float, out: Array) -> None:
     out += ONE[x.dtype]
     out *= x
     out *= 2 * math.sqrt(2 / math.pi)
-
-
-# p and P below, from its leading coefficient; fitted in 40-digit arithmetic by Lawson's iteration, which makes the
-# largest error of erf small: 2e-17 and 1e-9.
-# fmt: off
-_ERF_DOUBLE = (
-    0.3,
-    (0.017389916738767348, -0.18547434597530835, 0.8699819303376216, -2.345858526216912, 4.0492387430076375,
-     -4.862560967120572, 4.3534114249515765, -2.763677541447384, 1.4923049818743939, -0.3831611264044945,
-     0.2796222965669999, 0.1377897492283293, 0.17186868488087254, 0.16912477957847336),
-)
-_ERF_SINGLE = (
-    0.45,
-    (0.09258535953736426, -0.4941795944167551, 0.8573166738939282, -0.3759584704329433, 0.4602613259242333,
-     0.20098147610286618, 0.2589932305013437),
-)
-# fmt: on
-
-
-def erf(x: Array, out: Array, scratch: Array, scale: float = 1.0) -> None:
-    """Write the error function at scale * x, 2 / sqrt(pi) * integral of exp(-t^2) from 0 to there, into `out`.
-
-    1 - t P(t) exp(-x^2) with t = 1 / (1 + p x) and a polynomial P for positive x: the form of Hastings (1955; 7.1.26
-    in Abramowitz and Stegun) with more terms. Off by less than 3e-15 in float64 and 5e-7 in float32.
-
-    Args:
-        x: any shape, float64 or float32.
-        out: of the shape of `x`, but not `x` itself.
-        scratch: likewise.
-        scale: a factor on `x`.
-    """
-    pole, (leading, *coefficients) = _ERF_DOUBLE if x.dtype == np.float64 else _ERF_SINGLE
-    np.absolute(x, scratch)
-    scratch *= pole * scale
-    scratch += ONE[x.dtype]
-    np.reciprocal(scratch, scratch)
-    np.multiply(scratch, leading, out)
-    for coefficient in coefficients:
-        out += coefficient
-        out *= scratch
-    np.multiply(x, x, scratch)
-    scratch *= -scale * scale
-    np.exp(scratch, scratch)
-    out *= scratch
-    np.subtract(ONE[x.dtype], out, out)
-    np.copysign(out, x, out)
 
 
 @hookimpl

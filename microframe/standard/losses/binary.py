@@ -9,7 +9,8 @@ import numpy as np
 
 from microframe.arrays import Array, Shape
 from microframe.interfaces import Activation, Loss
-from microframe.standard.activations import ONE, ZERO, Sigmoid, constant
+from microframe.standard.activations import Sigmoid
+from microframe.standard.constants import ONE, ZERO, constant
 from microframe.standard.losses import targets
 from microframe.standard.losses.elementwise import ElementwiseLoss
 
@@ -82,7 +83,7 @@ class _SigmoidBinaryCrossEntropy(ElementwiseLoss):
         values = empty(prediction.shape)
         np.exp(prediction, out)
         np.log1p(out, values)
-        value = (float(np.add.reduce(values.ravel())) - float(np.vdot(target, prediction))) / values.size
+        value = (float(np.add.reduce(values, axis=None)) - float(np.vdot(target, prediction))) / values.size
         _odds_to_probabilities(out)
         out -= target
         out *= constant(1 / values.size)[out.dtype]

@@ -8,7 +8,8 @@ import numpy as np
 
 from microframe.arrays import Array, Shape
 from microframe.interfaces import Activation, Loss
-from microframe.standard.activations import LogSoftmax, Softmax, constant
+from microframe.standard.activations import LogSoftmax, Softmax
+from microframe.standard.constants import constant
 from microframe.standard.losses import targets
 from microframe.values import PositiveFloat, ProperFraction
 
@@ -181,7 +182,7 @@ def _softmax_value_and_gradient(
     np.log(row, row)
     # d/dz_j of log(sum exp(z)) sum t - sum t z is softmax(z)_j sum t - t_j.
     if totals is None:
-        value += float(np.add.reduce(row.ravel()))
+        value += float(np.add.reduce(row, axis=None))
     else:
         value += float(np.vdot(totals, row))
         out *= totals

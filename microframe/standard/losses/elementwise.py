@@ -10,7 +10,7 @@ import numpy as np
 
 from microframe.arrays import Array
 from microframe.interfaces import Loss
-from microframe.standard.activations import constant
+from microframe.standard.constants import constant
 
 
 class ElementwiseLoss(Loss):
@@ -45,6 +45,6 @@ class ElementwiseLoss(Loss):
         self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array] = np.empty
     ) -> float:
         self.element_values(prediction, target, out)
-        value = float(np.add.reduce(out.ravel())) / self.count(prediction)
+        value = float(np.add.reduce(out, axis=None)) / self.count(prediction)
         self.gradient(prediction, target, out)
         return value

@@ -6,7 +6,7 @@ import numpy as np
 
 from microframe.arrays import Array, Shape
 from microframe.interfaces import Loss
-from microframe.standard.activations import ONE, ZERO, constant
+from microframe.standard.constants import ONE, ZERO, constant
 from microframe.standard.losses import targets
 from microframe.standard.losses.classes import mean_of_sample
 

@@ -56,7 +56,8 @@ class CSV(Source):
             target = numeric_columns(table, targets)
         elif targets:
             target = _target_column(table, targets[0])
-        return Dataset(inputs, target, _names(table, features), _names(table, targets), self.missing)
+        positions = () if table.names else tuple(targets)
+        return Dataset(inputs, target, _names(table, features), _names(table, targets), self.missing, positions)
 
     def _features(self, table: Table, targets: list[int]) -> list[int]:
         if self.features is None:

@@ -1,0 +1,132 @@
+"""Callbacks that write files while training goes on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from microframe.errors import ConfigError, Problem
+from microframe.interfaces import Callback
+from microframe.interfaces.callback import Memory
+from microframe.standard.callbacks.monitoring import MonitoringCallback
+from microframe.standard.callbacks.places import place
+from microframe.values import PositiveInteger
+
+if TYPE_CHECKING:
+    from microframe.training import Run
+
+
+class Checkpoint(MonitoringCallback):
+    """Saves the model while it trains, each time as a complete file, from which training can also be resumed.
+
+    Fields:
+        best: the file for the model after its best epoch so far by `monitor`; None for none.
+        last: the file for the model after its latest epoch, and at the end as training leaves it; None for none.
+        every: how many epochs pass between two writings of `last`; default 1.
+
+    Raises:
+        ConfigError: before the first epoch, if the folder of a file does not exist.
+    """
+
+    best: str | None = None
+    last: str | None = None
+    every: PositiveInteger = 1
+
+    def __post_init__(self) -> None:
+        if self.best is None and self.last is None:
+            raise ValueError("a path for best, for last, or for both")
+        if self.best is not None and self.best == self.last:
+            raise ValueError("two different paths for best and last")
+
+    def training_begin(self, run: Run, memory: Memory) -> None:
+        if self.best is not None:
+            _check_path(run, self, "best", self.best)
+            super().training_begin(run, memory)
+        if self.last is not None:
+            _check_path(run, self, "last", self.last)
+
+    def epoch_end(self, run: Run, memory: Memory) -> None:
+        if self.best is not None and self.improves(run, memory):
+            run.save(self.best)
+        if self.last is not None and run.epoch % self.every == 0:
+            run.save(self.last)
+
+    def training_end(self, run: Run, memory: Memory) -> None:
+        if self.last is not None:
+            run.save(self.last)
+
+
+class MetricsLog(Callback):
+    """Writes the history to a file, a row after each epoch: the number of the epoch, from 1, and all columns.
+
+    A new training replaces the file, a resumed one continues it. A metric with a number for each class takes a
+    column for each, ``recall[0]`` and so on, in a CSV file, and an array in a JSON lines file. A value that is not
+    finite is an empty cell, or null.
+
+    Fields:
+        path: the file, ending in ``.csv`` or ``.jsonl``.
+
+    Raises:
+        ConfigError: before the first epoch, if the folder of the file does not exist.
+    """
+
+    path: str
+
+    def __post_init__(self) -> None:
+        if Path(self.path).suffix not in {".csv", ".jsonl"}:
+            raise ValueError("a path that ends in .csv or .jsonl")
+
+    def training_begin(self, run: Run, memory: Memory) -> None:
+        _check_path(run, self, "path", self.path)
+        columns = run.history.to_dict()
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        self._write("w", "".join(self._lines(epoch, row) for epoch, row in enumerate(rows, start=1)))
+
+    def epoch_end(self, run: Run, memory: Memory) -> None:
+        self._write("a", self._lines(run.epoch, run.history.last()))
+
+    def _write(self, mode: str, text: str) -> None:
+        with Path(self.path).open(mode, encoding="utf-8", newline="") as stream:
+            stream.write(text)
+
+    def _lines(self, epoch: int, row: Mapping[str, Any]) -> str:
+        """The row of an epoch; in a CSV file the first has the header above it."""
+        numbered = {"epoch": epoch} | {name: _finite(value) for name, value in row.items()}
+        if Path(self.path).suffix == ".jsonl":
+            return json.dumps(numbered, ensure_ascii=False) + "\n"
+        cells = _flat(numbered)
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        if epoch == 1:
+            writer.writerow(cells)
+        writer.writerow(cells.values())
+        return stream.getvalue()
+
+
+def _check_path(run: Run, callback: Callback, field: str, path: str) -> None:
+    if not Path(path).parent.is_dir():
+        raise ConfigError([Problem(place(run, callback, field), "a file in a folder that exists", repr(path))])
+    if Path(path).is_dir():
+        raise ConfigError([Problem(place(run, callback, field), "a file", f"{path!r}, which is a folder")])
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(element) for element in value]
+    return None if value is None or not math.isfinite(value) else value
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"recall": [0.5, 1.0]}`` -> ``{"recall[0]": 0.5, "recall[1]": 1.0}``."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, list):
+            flat |= _flat({f"{name}[{index}]": element for index, element in enumerate(value)})
+        else:
+            flat[name] = value
+    return flat
