@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from microframe.arrays import Array
-from microframe.config import Data, Training
+from microframe.configuration import Data, Training
 from microframe.errors import DataError, UsageError
 from microframe.history import History
 from microframe.interfaces import Callback, Dataset, Loss

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from microframe.arrays import Array, Shape
-from microframe.config import Configuration, Training, read_configuration
+from microframe.configuration import Configuration, Training, read_configuration
 from microframe.errors import ConfigError, ModelFileError, UsageError
 from microframe.evaluation import BATCH_ROWS, evaluate, fuse, outputs
 from microframe.fitting import GivenData, begin, configured_data, given_data, labelled_samples
@@ -162,7 +162,7 @@ class Model:
             loss, optimizer, metrics, epochs, batch_size, shuffle, seed, callbacks: as in the configuration's
                 ``[training]``, whose values they replace.
             validation: a share of the samples to hold out, or ``(x, y)`` or ``(x, y, sample_weight)``.
-            split: how rows are held out; see `microframe.config.Data`.
+            split: how rows are held out; see `microframe.configuration.Data`.
             sample_weight: a weight for each sample.
             resume: continue the training that the model's checkpoint is of.
             listeners: callbacks of this call only, which are not saved with the model.

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from microframe.component import Component
-from microframe.config import Configuration
+from microframe.configuration import Configuration
 from microframe.registry import KINDS, registry
 from microframe.settings import Settings
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from microframe.arrays import Array
-from microframe.config import Training
+from microframe.configuration import Training
 from microframe.contexts import Arena
 from microframe.errors import TrainingDivergedError, UsageError
 from microframe.evaluation import evaluate, fuse, measure

@@ -26,11 +26,11 @@ def command() -> None:
 @common_options
 def show(file: str, overrides: Sequence[str], as_json: bool) -> None:
     """Show FILE, a configuration or a model file, with every default filled in."""
-    from microframe.config import override_configuration, read_configuration
+    from microframe.configuration import override_configuration, read_configuration
     from microframe.storage import ModelFile
 
     if Path(file).suffix == ".h5":
-        from microframe.config import Configuration
+        from microframe.configuration import Configuration
 
         with ModelFile(file) as model_file:
             configuration = override_configuration(Configuration.parse(model_file.manifest["config"]), overrides)
@@ -51,7 +51,7 @@ def show(file: str, overrides: Sequence[str], as_json: bool) -> None:
 @common_options
 def validate(files: Sequence[str], as_json: bool) -> int:
     """Check configurations; every problem of every file is reported."""
-    from microframe.config import read_configuration
+    from microframe.configuration import read_configuration
 
     report: dict[str, list[dict[str, Any]]] = {}
     for file in files:

@@ -85,7 +85,7 @@ def _check_resumable(path: Path) -> None:
 
 
 def _new(file: Path, settings: Sequence[str]) -> Model:
-    from microframe.config import read_configuration
+    from microframe.configuration import read_configuration
     from microframe.model import Model
 
     return Model.from_config(read_configuration(file, settings))
@@ -93,7 +93,7 @@ def _new(file: Path, settings: Sequence[str]) -> Model:
 
 def _resumed(file: Path, model_file: Path, settings: Sequence[str]) -> Model:
     """The model to continue; its configuration may differ from the one asked for in the number of epochs alone."""
-    from microframe.config import differences, override_configuration, read_configuration
+    from microframe.configuration import differences, override_configuration, read_configuration
     from microframe.model import Model
 
     model = Model.load(model_file)
