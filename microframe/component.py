@@ -29,6 +29,9 @@ class Component(Settings, ABC):
         super().__init_subclass__(**keywords)
         if "type" not in cls.__dict__:
             cls.type = snake_case(cls.__name__)
+        for field in cls.fields():
+            if field.name in {"type", "kind"}:
+                raise TypeError(f"{cls.__qualname__}.{field.name} is no field: write {field.name} = ... without a type")
 
     @classmethod
     def from_value(cls, value: Any, path: Path, problems: list[Problem]) -> Any:

@@ -155,7 +155,7 @@ def _check(values: Mapping[str, Any], problems: list[Problem]) -> Configuration 
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -165,7 +165,7 @@ def _read_text(path: Path) -> str:
 def _parse_text(path: Path, text: str) -> dict[str, Any]:
     try:
         if path.suffix == ".json":
-            values = json.loads(text)
+            values = json.loads(text, object_pairs_hook=_distinct)
             if not isinstance(values, dict):
                 raise ConfigError([Problem((), "an object", type(values).__name__, file=str(path), line=1)])
             return values
@@ -175,10 +175,30 @@ def _parse_text(path: Path, text: str) -> dict[str, Any]:
         raise ConfigError([problem]) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: lists or tables are nested too deeply") from error
+    except _RepeatedKeyError as error:
+        raise ConfigError(f"{path}: the key {error.args[0]!r} stands twice in one object") from error
+
+
+class _RepeatedKeyError(Exception):
+    """A JSON object in which a key stands twice, of which one would be ignored."""
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise _RepeatedKeyError(key)
+        values[key] = value
+    return values
 
 
 def _locate(problem: Problem, applied: Sequence[Override], file: str | None, line: int | None) -> Problem:
+    if problem.file is not None:
+        return problem
     for override in applied:
-        if problem.path[: len(override.path)] == override.path:
+        is_inside = problem.path[: len(override.path)] == override.path
+        if is_inside or (problem.path and problem.path == override.path[:-1]):
             return dataclasses.replace(problem, file=f"--set {override.text}")
-    return dataclasses.replace(problem, file=problem.file or file, line=problem.line or line)
+    return dataclasses.replace(problem, file=file, line=line)

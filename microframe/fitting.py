@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from microframe.arrays import Array
 from microframe.configuration import Data, Training
-from microframe.errors import DataError, UsageError
+from microframe.errors import DataError, Problem, UsageError
 from microframe.history import History
 from microframe.interfaces import Callback, Dataset, Loss
-from microframe.preparation import column_means, divide, has_labels, number_classes, prepare
-from microframe.samples import Samples, Split
+from microframe.preparation import ClassNames, check_count, column_means, divide, has_labels, number_classes, prepare
+from microframe.samples import Samples, Split, as_array
 from microframe.training import Run
+from microframe.values import check_leaf, describe_value
 
 if TYPE_CHECKING:
     from microframe.model import Model
@@ -44,14 +44,23 @@ class GivenData:
 
 def given_data(dataset: Dataset, validation: Any, split: Split, weight: Any) -> GivenData:
     """Arrays given in Python; `validation` is a share, a tuple of arrays, or None."""
+    problems: list[Problem] = []
+    check_leaf(split, Split, ("split",), problems)
+    if problems:
+        raise UsageError(str(problems[0]))
     if isinstance(validation, tuple):
         if len(validation) not in {2, 3}:
             raise UsageError(f"validation: expected (x, y) or (x, y, sample_weight), received {len(validation)} values")
         x, y, *rest = validation
         return GivenData(dataset, split=split, weight=weight, validation_data=(x, y, rest[0] if rest else None))
-    share = 0.0 if validation is None else float(validation)
+    try:
+        share = 0.0 if validation is None else float(validation)
+    except (TypeError, ValueError):
+        share = math.nan
     if not 0 <= share < 1:
-        raise UsageError(f"validation: expected a share from 0 to less than 1, received {validation}")
+        raise UsageError(
+            f"validation: expected a share from 0 to less than 1, or (x, y), received {describe_value(validation)}"
+        )
     return GivenData(dataset, validation=share, split=split, weight=weight)
 
 
@@ -66,18 +75,28 @@ def begin(
     """A run that is ready for its first batch.
 
     An unbuilt model is built, its preprocessing fitted on the training part; a built one keeps its weights, and
-    with `resume` continues the run that its checkpoint is of.
+    with `resume` continues the run that its checkpoint is of. Where that fails, the model stays as it was.
     """
+    before = dict(vars(model))
+    try:
+        return _begin(model, training, data, resume, listeners)
+    except BaseException:
+        vars(model).update(before)
+        raise
+
+
+def _begin(model: Model, training: Training, data: GivenData, resume: bool, listeners: Sequence[Callback]) -> Run:
     dataset = data.dataset
     if dataset.target is None:
         raise DataError("there is no target to train on; name its column, dataset or array")
     if resume and model.checkpoint is None:
         raise UsageError("there is nothing to resume: the model has no checkpoint of an earlier training")
     model.set_training(training)
-    labels = number_labels(model, training.loss, dataset.target)
+    labels, model.classes = number_labels(training.loss, dataset.target, model.classes)
+    count = int(dataset.inputs.shape[0])
+    check_count(count, labels)
     if not resume:
         classes = labels if model.classes is not None else None
-        count = int(dataset.inputs.shape[0])
         model.history, model.results, model.records = History(), {}, {}
         model.parts = divide(count, data.test, data.validation, data.split, classes, training.seed)
     assert model.parts is not None
@@ -124,20 +143,21 @@ def begin_configured(model: Model, *, resume: bool = False, listeners: Sequence[
     return begin(model, configuration.training, configured_data(configuration.data), resume=resume, listeners=listeners)
 
 
-def number_labels(model: Model, loss: Loss, target: Any) -> Array:
-    """Targets as numbers; labels become class numbers, and a model without classes gets theirs."""
-    if has_labels(target, loss):
-        numbers, model.classes = number_classes(target, model.classes)
-        return numbers
-    values = np.asarray(target)
+def number_labels(loss: Loss, target: Any, classes: ClassNames | None) -> tuple[Array, ClassNames | None]:
+    """Targets as numbers, and the classes; labels become class numbers, and give the classes where there are none."""
+    values = as_array(target, "targets")
+    if has_labels(values, loss):
+        return number_classes(values, classes)
     if values.dtype.kind not in "buif":
         raise DataError(f"loss {loss.type!r}: expected numbers as targets, received dtype {values.dtype}")
-    return values
+    return values, classes
 
 
 def labelled_samples(model: Model, loss: Loss, x: Any, y: Any, weight: Any = None) -> Samples:
     """Samples to evaluate a built model on."""
-    return prepare(model.network, loss, x, number_labels(model, loss, y), weight, fill=model.fill)
+    network = model.network
+    labels, _ = number_labels(loss, y, model.classes)
+    return prepare(network, loss, x, labels, weight, fill=model.fill)
 
 
 def fit_preprocessing(model: Model, train: Samples) -> None:

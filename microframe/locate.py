@@ -35,7 +35,7 @@ def _lines_of_toml(text: str) -> Lines:
     counts: Counter[Path] = Counter()
     section: Path = ()
     statement, start = "", 0
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         statement, start = (f"{statement}\n{line}", start) if statement else (line, number)
         try:
             parsed = tomllib.loads(statement)

@@ -19,9 +19,10 @@ from microframe.interfaces import Activation, Callback, Dataset, Layer, Loss, Me
 from microframe.network import Network
 from microframe.packing import pack, providers, unpack
 from microframe.preparation import Parts, check_inputs
+from microframe.quiet import quietly
 from microframe.randomness import generator
 from microframe.samples import Samples, Split, as_rows
-from microframe.storage import ModelFile, write_model_file
+from microframe.storage import DAMAGE, ModelFile, write_model_file
 from microframe.summary import Summary
 from microframe.training import Checkpoint
 
@@ -203,12 +204,10 @@ class Model:
             x: (batch, *input_shape).
         """
         network = self.network
-        if x.__class__ is not np.ndarray or x.dtype != network.input_dtype:
+        if type(x) is not np.ndarray or x.dtype is not network.input_dtype or x.shape[1:] != network.input_shape:
             x = np.asarray(x, network.input_dtype)
-        if x.shape[1:] != network.input_shape:
             check_inputs(x.shape[1:], network.input_shape)
-        with np.errstate(all="ignore"):
-            return network.forward(x)
+        return quietly(network.forward, x)
 
     def outputs(self, x: Any, *, batch_size: int = BATCH_ROWS) -> Array:
         """The network's output for any number of samples, (samples, *output_shape), computed batch by batch.
@@ -217,6 +216,8 @@ class Model:
             x: as for `fit`; missing values are filled where the training data had them filled.
             batch_size: how many samples are worked on at once.
         """
+        if not (isinstance(batch_size, int | np.integer) and batch_size >= 1):
+            raise UsageError(f"batch_size: expected a whole number of at least 1, received {batch_size!r}")
         inputs = as_rows(x, self.network.input_dtype)
         check_inputs(inputs.shape[1:], self.network.input_shape)
         return outputs(self.network, Samples(inputs, fill=self.fill), batch_size)
@@ -294,7 +295,9 @@ class Model:
                 model._set_up(Configuration.parse({"layers": values["layers"], "dtype": values["dtype"]}))
                 model._configuration, model._stored = None, file.manifest
                 model._network = unpack(file, model)
-            except (ConfigError, KeyError, TypeError, ValueError) as error:
+            except ConfigError as error:
+                raise ModelFileError(f"{path}: the configuration in it is not valid here: {error}") from error
+            except DAMAGE as error:
                 raise ModelFileError(f"{path}: the manifest is not that of a model: {error!r}") from error
         return model
 
@@ -337,6 +340,8 @@ class Model:
     def _data(self, x: Any, y: Any, validation: Any, split: Split | None, weight: Any) -> GivenData:
         if x is not None:
             return given_data(Dataset(as_rows(x), y), validation, split or "auto", weight)
+        if y is not None or weight is not None:
+            raise UsageError("y and sample_weight go with x, which is not given")
         if self.configuration.data is None:
             raise UsageError("no data is given: pass x and y, or configure [data]")
         changes = {"validation": validation, "split": split}

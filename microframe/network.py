@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from microframe.arrays import Array, Generator, Shape
+from microframe.arrays import Array, Generator, Shape, zeros_aligned
 from microframe.contexts import InferenceContext, TrainingContext
 from microframe.errors import ConfigError, Problem
 from microframe.graph import Node, connect
@@ -61,6 +61,8 @@ class Network:
     Attributes:
         nodes: the layers in their places.
         shapes: the shape of one sample of each value: the input, then each node's output.
+        input_shape, output_shape: the first and the last of them.
+        input_dtype: what inputs are cast to: the network's dtype, or int64 where every reader wants indices.
         layout: where each parameter lies in the flat vectors.
         parameters: the flat vector of all trainable parameters.
         state: the non-trainable arrays, by layer and name.
@@ -82,9 +84,13 @@ class Network:
             raise ConfigError(problems)
         self.dtype = np.dtype(dtype)
         self.shapes, self.declarations = _build(self.nodes, tuple(input_shape))
+        self.input_shape, self.output_shape = self.shapes[0], self.shapes[-1]
+        readers = [node.layer for node in self.nodes if 0 in node.sources]
+        wants_indices = all(layer.integer_inputs for layer in readers)
+        self.input_dtype = np.dtype(np.int64) if wants_indices else self.dtype
         self.layout = tuple(_lay_out(self.nodes, self.declarations))
-        self.parameters = np.zeros(self.layout[-1].stop if self.layout else 0, self.dtype)
-        self._gradients: Array | None = None
+        self.parameters = zeros_aligned(self.layout[-1].stop if self.layout else 0, self.dtype)
+        self._gradients: list[Array] = []  # one at most; a list, so that networks that share arrays share it too
         self.state: Views = {
             node.name: {name: np.full(shape, fill, self.dtype) for name, (shape, fill) in declared.states.items()}
             for node, declared in zip(self.nodes, self.declarations, strict=True)
@@ -94,25 +100,11 @@ class Network:
             self._initialize(rng)
 
     @property
-    def input_shape(self) -> Shape:
-        return self.shapes[0]
-
-    @property
-    def output_shape(self) -> Shape:
-        return self.shapes[-1]
-
-    @property
-    def input_dtype(self) -> np.dtype[Any]:
-        """What inputs are cast to: the network's dtype, or int64 where every reader wants indices."""
-        readers = [node.layer for node in self.nodes if 0 in node.sources]
-        return np.dtype(np.int64) if all(layer.integer_inputs for layer in readers) else self.dtype
-
-    @property
     def gradients(self) -> Array:
         """The flat vector of gradients, made when it is first needed: inference never does."""
-        if self._gradients is None:
-            self._gradients = np.zeros(self.parameters.shape, self.dtype)
-        return self._gradients
+        if not self._gradients:
+            self._gradients.append(zeros_aligned(self.parameters.size, self.dtype))
+        return self._gradients[0]
 
     @property
     def weights(self) -> Views:
@@ -134,16 +126,16 @@ class Network:
             x: (batch, *input_shape), of `input_dtype`.
         """
         if self._is_chain:
-            for forward, ctx, _ in self._steps:
-                x = forward(ctx, x)
+            for forward in self._functions:
+                x = forward(x)
             return x
         return self._evaluate(x, len(self.nodes))
 
     def activations(self, x: Array) -> Iterable[tuple[Node, Array]]:
         """Each node with its output for a batch, in inference and in order."""
         values = [x]
-        for node, (forward, ctx, sources) in zip(self.nodes, self._steps, strict=True):
-            values.append(forward(ctx, *[values[source] for source in sources]))
+        for node, forward in zip(self.nodes, self._functions, strict=True):
+            values.append(forward(*[values[source] for source in node.sources]))
             yield node, values[-1]
 
     def fit_preprocessing(self, batches: Callable[[], Iterable[Array]]) -> None:
@@ -164,7 +156,6 @@ class Network:
         if not isinstance(activation, Activation):
             return self, None
         logits = copy.copy(self)
-        logits._gradients = self.gradients
         fields: dict[str, Any] = {"activation": "linear"}
         bare = dataclasses.replace(last.layer, **fields)
         logits.nodes = (*self.nodes[:-1], dataclasses.replace(last, layer=bare))
@@ -184,11 +175,11 @@ class Network:
             raise ConfigError(problems)
 
     def _bind(self) -> None:
-        """Make the list of calls that inference is."""
+        """Make the list of functions that inference calls."""
         weights = self.weights
         empty = partial(np.empty, dtype=self.dtype)
-        self._steps = [
-            (node.layer.forward, InferenceContext(weights[node.name], self.state[node.name], empty), node.sources)
+        self._functions = [
+            node.layer.inference(InferenceContext(weights[node.name], self.state[node.name], empty))
             for node in self.nodes
         ]
         self._is_chain = all(node.sources == (index,) for index, node in enumerate(self.nodes))
@@ -197,9 +188,9 @@ class Network:
     def _evaluate(self, x: Array, position: int) -> Array:
         """The value at `position` for a batch; values are let go after their last use."""
         values: dict[int, Array] = {0: x}
-        for index, (forward, ctx, sources) in enumerate(self._steps[:position]):
-            values[index + 1] = forward(ctx, *[values[source] for source in sources])
-            for source in sources:
+        for index, (node, forward) in enumerate(zip(self.nodes[:position], self._functions, strict=False)):
+            values[index + 1] = forward(*[values[source] for source in node.sources])
+            for source in node.sources:
                 if self._last_use[source] == index and source != position:
                     values.pop(source, None)
         return values[position]
@@ -283,20 +274,22 @@ def _build(nodes: Sequence[Node], input_shape: Shape) -> tuple[list[Shape], list
         inputs = [shapes[source] for source in node.sources]
         declared = Declarations()
         try:
+            _check_count(node.layer, len(inputs))
             shapes.append(tuple(node.layer.build(declared, *inputs)))
         except (ValueError, TypeError) as error:
             received = f"{' and '.join(map(str, inputs))} as the input shape of {node.name!r} ({node.layer.type})"
-            raise ConfigError([Problem(("layers", index), _expectation(error), received)]) from error
+            raise ConfigError([Problem(("layers", index), str(error), received)]) from error
         declarations.append(declared)
     return shapes, declarations
 
 
-def _expectation(error: Exception) -> str:
-    """What a layer that raised `error` expects: its own words, or the number of inputs that it unpacks."""
-    unpacked = re.match(r"(?:too many|not enough) values to unpack \(expected (\d+)", str(error))
-    if unpacked is None:
-        return str(error)
-    return "one input" if unpacked[1] == "1" else f"{unpacked[1]} inputs"
+def _check_count(layer: Layer, count: int) -> None:
+    """Raise ValueError unless `layer` takes `count` inputs, as the signature of its build says."""
+    parameters = list(inspect.signature(layer.build).parameters.values())[1:]
+    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
+        return
+    if count != len(parameters):
+        raise ValueError("one input" if len(parameters) == 1 else f"{len(parameters)} inputs")
 
 
 def _lay_out(nodes: Sequence[Node], declarations: Sequence[Declarations]) -> Iterable[ParameterSlice]:

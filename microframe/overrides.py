@@ -9,7 +9,9 @@ from typing import Any, get_args
 
 from microframe.component import Component
 from microframe.errors import Problem, nearest, one_of
+from microframe.registry import registry
 from microframe.settings import Settings
+from microframe.values import describe_value
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,14 @@ def apply_overrides(
         if not separator or not all(keys):
             problems.append(Problem((), "path=value, such as optimizer.learning_rate=0.01", repr(text), file="--set"))
             continue
-        path = _set(values, _from_root(keys, root), _read_value(value.strip()), root)
-        if path is None:
-            known = [*root.field_types(), *_sections(root)]
+        known = [*root.field_types(), *_sections(root)]
+        if keys[0] not in known:
             problems.append(
                 Problem((), f"a path that starts with {one_of(known)}", repr(dotted), nearest(keys[0], known), "--set")
             )
-        else:
+            continue
+        path = _set(values, _from_root(keys, root), _read_value(value.strip()), root, text, problems)
+        if path is not None:
             applied.append(Override(text, path, value))
     return applied
 
@@ -52,15 +55,15 @@ def _sections(root: type[Settings]) -> dict[str, str]:
     """The fields of the root's sections, each with the section it stands in."""
     return {
         name: section
-        for section in root.field_types()
-        if (settings := _section_class(root, section)) is not None
+        for section, hint in root.field_types().items()
+        if (settings := _settings_class(hint, None)) is not None
         for name in settings.field_types()
     }
 
 
 def _from_root(keys: list[str], root: type[Settings]) -> list[str]:
     sections = _sections(root)
-    return keys if keys[0] in root.field_types() or keys[0] not in sections else [sections[keys[0]], *keys]
+    return keys if keys[0] in root.field_types() else [sections[keys[0]], *keys]
 
 
 def _read_value(text: str) -> Any:
@@ -70,25 +73,28 @@ def _read_value(text: str) -> Any:
         return text
 
 
-def _set(values: dict[str, Any], keys: list[str], value: Any, root: type[Settings]) -> tuple[str | int, ...] | None:
-    if keys[0] not in root.field_types():
-        return None
+def _set(
+    values: dict[str, Any], keys: list[str], value: Any, root: type[Settings], text: str, problems: list[Problem]
+) -> tuple[str | int, ...] | None:
     place: Any = values
-    settings: type[Settings] | None = root
+    hint: Any = root
     path: list[str | int] = []
-    for key in keys[:-1]:
+    for key in keys:
         step = _step(place, key)
         if step is None:
+            problems.append(_no_step(place, key, path, text))
             return None
+        path.append(step)
+        if len(path) == len(keys):
+            break
+        settings = _settings_class(hint, place)
+        if isinstance(step, str):
+            hint = settings.field_types().get(key) if settings is not None else None
         inner = place[step] if isinstance(step, int) or step in place else _default(settings, key)
         place[step] = {"type": inner} if isinstance(inner, str) else inner
-        place, settings = place[step], _section_class(settings, key)
-        path.append(step)
-    last = _step(place, keys[-1])
-    if last is None:
-        return None
-    place[last] = value
-    return (*path, last)
+        place = place[step]
+    place[path[-1]] = value
+    return tuple(path)
 
 
 def _step(place: Any, key: str) -> str | int | None:
@@ -99,8 +105,21 @@ def _step(place: Any, key: str) -> str | int | None:
         return None
     if key.isdecimal():
         return int(key) if int(key) < len(place) else None
-    names = [element.get("name") if isinstance(element, dict) else None for element in place]
+    names = _names(place)
     return names.index(key) if key in names else None
+
+
+def _names(places: list[Any]) -> list[Any]:
+    return [place.get("name") if isinstance(place, dict) else None for place in places]
+
+
+def _no_step(place: Any, key: str, path: list[str | int], text: str) -> Problem:
+    expected, received, names = f"a table, to set {key!r} in it", describe_value(place), []
+    if isinstance(place, list):
+        names = [name for name in _names(place) if isinstance(name, str)]
+        expected = f"a number less than {len(place)}" + (f" or {one_of(names)}" if names else "")
+        received = repr(key)
+    return Problem(tuple(path), expected, received, nearest(key, names), f"--set {text}")
 
 
 def _default(settings: type[Settings] | None, key: str) -> Any:
@@ -109,11 +128,17 @@ def _default(settings: type[Settings] | None, key: str) -> Any:
     if settings is None or field is None or field.default in (MISSING, None):
         return {}
     default = settings.parsed_default(key)
+    if isinstance(default, tuple):
+        return list(default)
     return default.to_config() if isinstance(default, Settings) else default
 
 
-def _section_class(settings: type[Settings] | None, key: str) -> type[Settings] | None:
-    hint = settings.field_types().get(key) if settings is not None else None
-    classes = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
-    sections = [kind for kind in classes if issubclass(kind, Settings) and not issubclass(kind, Component)]
-    return sections[0] if sections else None
+def _settings_class(hint: Any, place: Any) -> type[Settings] | None:
+    """The class whose fields `place` holds, which the annotation `hint` is for."""
+    for kind in (hint, *get_args(hint)):
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            if not issubclass(kind, Component):
+                return kind
+            name = place.get("type") if isinstance(place, dict) else None
+            return registry.find(kind.kind, name, (), []) if isinstance(name, str) else None
+    return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "microframe"
 STANDARD = "standard"
+LOCAL = "local"
 
 Function = TypeVar("Function")
 
@@ -124,11 +126,12 @@ class Plugins:
             return self._loaded.get(name)
         provider = self.available()[name]
         try:
+            if name in {STANDARD, LOCAL}:
+                raise PluginError(f"no plugin may be called {name!r}")
             module = _import(provider)
             self._register(name, module)
         except (Exception, SystemExit) as error:
-            self.broken[name] = f"{type(error).__name__}: {error}"
-            print(f"microframe: plugin {provider} is left out: {self.broken[name]}", file=sys.stderr)
+            self._leave_out(provider, error)
             return None
         self._loaded[name] = module
         return module
@@ -149,7 +152,17 @@ class Plugins:
     def commands(self, name: str) -> list[click.Command]:
         """The click commands that the plugin `name` adds; none if it is broken."""
         module = self.load(name)
-        return self._call("microframe_commands", module) if module else []
+        try:
+            return _check_commands(self._call("microframe_commands", module)) if module else []
+        except (Exception, SystemExit) as error:
+            self._leave_out(self.available()[name], error)
+            return []
+
+    def _leave_out(self, provider: Provider, error: BaseException) -> None:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        self.broken[provider.name] = reason
+        self._loaded.pop(provider.name, None)
+        print(f"microframe: plugin {provider} is left out: {reason}", file=sys.stderr)
 
     def _installed(self) -> dict[str, list[Provider]]:
         allowed = {
@@ -161,6 +174,8 @@ class Plugins:
         return bool({_normal(provider.name), _normal(provider.distribution or "")} & self._blocked)
 
     def _register(self, name: str, module: ModuleType) -> None:
+        if self._manager.is_registered(module):
+            raise PluginError(f"its module is already the plugin {self._manager.get_name(module)!r}")
         self._manager.register(module, name)
         try:
             self._check_hooks(module)
@@ -187,12 +202,29 @@ class Plugins:
 
 
 def _check_components(components: Iterable[Any]) -> None:
+    seen: dict[tuple[str, str], type[Component]] = {}
     for component in components:
         if not (isinstance(component, type) and issubclass(component, Component) and component.kind):
             raise PluginError(
                 f"microframe_components must give classes derived from an interface such as microframe.Layer, "
                 f"received {component!r}"
             )
+        if inspect.isabstract(component):
+            missing = ", ".join(sorted(component.__abstractmethods__))
+            raise PluginError(f"{component.__qualname__} lacks what every {component.kind} must have: {missing}")
+        if not component.type.isidentifier():
+            raise PluginError(f"the type of {component.__qualname__}, {component.type!r}, is not a plain word")
+        if seen.setdefault((component.kind, component.type), component) is not component:
+            raise PluginError(f"two of its classes are the {component.kind} {component.type!r}")
+
+
+def _check_commands(commands: list[Any]) -> list[click.Command]:
+    import click
+
+    for command in commands:
+        if not isinstance(command, click.Command):
+            raise PluginError(f"microframe_commands must give click commands, received {command!r}")
+    return commands
 
 
 def _import(provider: Provider) -> ModuleType:
@@ -237,7 +269,12 @@ def _normal(name: str) -> str:
 
 def standard_module(kind: str) -> str:
     """The name of the module that provides the standard parts of `kind`."""
-    return f"microframe.standard.{kind}{'es' if kind.endswith('s') else 's'}"
+    return f"microframe.standard.{plural(kind)}"
+
+
+def plural(kind: str) -> str:
+    """Several of `kind`: ``"losses"``."""
+    return f"{kind}es" if kind.endswith("s") else f"{kind}s"
 
 
 def standard_provider(kind: str) -> Provider:

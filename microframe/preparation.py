@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from microframe.evaluation import BATCH_ROWS, fuse
 from microframe.interfaces import Dataset, Loss
 from microframe.network import Network
 from microframe.randomness import generator
-from microframe.samples import Samples, Split, as_rows, split_rows
+from microframe.samples import Samples, Split, as_array, as_rows, split_rows
 
 ClassNames = tuple[Any, ...]
 
@@ -32,14 +33,21 @@ def number_classes(target: Any, known: ClassNames | None) -> tuple[Array, ClassN
     """Labels as class numbers, with the classes' names: plain strings or numbers, sorted unless already `known`.
 
     Raises:
-        DataError: a label that is not among the known classes.
+        DataError: a label that is not among the known classes, or that a file could not hold.
     """
     labels = np.asarray(target)
     if labels.ndim == 2:
         labels = labels[:, 0]
     if known is None:
-        values, numbers = np.unique(labels, return_inverse=True)
-        return numbers.reshape(-1), tuple(values.tolist())
+        try:
+            values, numbers = np.unique(labels, return_inverse=True)
+        except TypeError as error:
+            raise DataError("target: expected labels of one kind, received some that cannot be compared") from error
+        names = tuple(values.tolist())
+        strange = next((name for name in names if not _can_name(name)), None)
+        if strange is not None:
+            raise DataError(f"target: expected labels that are text or finite numbers, received {strange!r}")
+        return numbers.reshape(-1), names
     position = {name: number for number, name in enumerate(known)}
     plain = labels.tolist()
     strange = next((label for label in plain if label not in position), None)
@@ -48,6 +56,10 @@ def number_classes(target: Any, known: ClassNames | None) -> tuple[Array, ClassN
         hint = f" (did you mean {meant!r}?)" if meant else ""
         raise DataError(f"target: expected one of the classes {list(known)}, received {strange!r}{hint}")
     return np.array([position[label] for label in plain], np.intp), known
+
+
+def _can_name(label: Any) -> bool:
+    return isinstance(label, str | int) or (isinstance(label, float) and math.isfinite(label))
 
 
 def has_labels(target: Any, loss: Loss) -> bool:
@@ -93,9 +105,7 @@ def prepare(
     features = as_rows(inputs, network.input_dtype)
     check_inputs(features.shape[1:], network.input_shape)
     count = int(features.shape[0])
-    for name, values in (("targets", labels), ("sample weights", weight)):
-        if values is not None and len(values) != count:
-            raise DataError(f"expected {count} {name}, one for each sample, received {len(values)}")
+    check_count(count, labels)
     if not count:
         raise DataError("expected at least one sample, received none")
     _, _, effective = fuse(network, loss)
@@ -103,7 +113,7 @@ def prepare(
         target = effective.prepare(labels, network.output_shape, network.dtype)
     except ValueError as error:
         raise DataError(f"loss {loss.type!r}: expected {error}") from error
-    weights = None if weight is None else np.asarray(weight, network.dtype)
+    weights = None if weight is None else _as_weights(weight, count).astype(network.dtype)
     chosen = slice(None) if rows is None else rows
     return Samples(
         features,
@@ -113,6 +123,20 @@ def prepare(
         rows,
         fill,
     )
+
+
+def check_count(count: int, labels: Array) -> None:
+    """Raise DataError unless there is a target for each of `count` samples."""
+    if len(labels) != count:
+        raise DataError(f"expected {count} targets, one for each sample, received {len(labels)}")
+
+
+def _as_weights(weight: Any, count: int) -> Array:
+    weights = as_array(weight, "sample weights")
+    if weights.shape != (count,) or weights.dtype.kind not in "buif":
+        received = len(weights) if weights.shape[0] != count else f"{weights.dtype} of shape {weights.shape}"
+        raise DataError(f"expected {count} sample weights, one for each sample, received {received}")
+    return weights
 
 
 def check_inputs(received: Sequence[int], expected: Sequence[int]) -> None:

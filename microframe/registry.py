@@ -10,10 +10,9 @@ from typing import TypeVar
 
 from microframe.component import Component
 from microframe.errors import ConfigError, PluginError, Problem, nearest, one_of
-from microframe.plugins import STANDARD, Plugins, Provider, standard_provider
+from microframe.plugins import LOCAL, STANDARD, Plugins, Provider, standard_provider
 
 KINDS = ("layer", "activation", "loss", "optimizer", "initializer", "schedule", "metric", "callback", "source")
-LOCAL = "local"
 
 ComponentClass = TypeVar("ComponentClass", bound=type[Component])
 
@@ -111,14 +110,13 @@ class Registry:
     def _standard(self, kind: str) -> dict[tuple[str, str], type[Component]]:
         key = f"{STANDARD}.{kind}"
         if key not in self._parts:
-            self._parts[key] = {}
-            for component in self.plugins.load_standard(kind):
-                self._parts[key][kind, component.type] = component
-                self._providers[component] = standard_provider(kind)
+            components = self.plugins.load_standard(kind)
+            self._parts[key] = {(kind, component.type): component for component in components}
+            self._providers |= dict.fromkeys(components, standard_provider(kind))
         return self._parts[key]
 
     def _third_party_providers(self) -> list[str]:
-        return [*self.plugins.available(), LOCAL]
+        return [*(name for name in self.plugins.available() if name != LOCAL), LOCAL]
 
     def _third_party(self, kind: str, name: str) -> type[Component] | None:
         offers = [
@@ -138,9 +136,9 @@ class Registry:
         if clashing:
             listed = " and ".join(str(offer) for offer in clashing)
             raise PluginError(f"two distributions provide a plugin called {provider!r}: {listed}; leave one out")
-        if provider in self.plugins.blocked():
-            raise PluginError(f"plugin {provider!r} provides the {kind} {name!r} but is left out on request")
         if provider != LOCAL and provider not in self.plugins.available():
+            if provider in self.plugins.blocked():
+                raise PluginError(f"the {kind} '{provider}.{name}' needs the plugin {provider!r}, left out on request")
             meant = nearest(provider, self._third_party_providers())
             hint = f" (did you mean {meant!r}?)" if meant else ""
             raise PluginError(f"the {kind} '{provider}.{name}' needs the plugin {provider!r}, not installed{hint}")
@@ -154,8 +152,13 @@ class Registry:
 
     def _load(self, provider: str) -> dict[tuple[str, str], type[Component]]:
         if provider not in self._parts:
-            self._parts[provider] = {}
-            for component in self.plugins.components(provider):
+            self._parts[provider] = {}  # a plugin may look for parts while it is imported
+            try:
+                components = self.plugins.components(provider)
+            except BaseException:
+                del self._parts[provider]
+                raise
+            for component in components:
                 self._add(self.plugins.available()[provider], component)
         return self._parts[provider]
 
@@ -167,9 +170,10 @@ class Registry:
         names = self.names(kind)
         plain = {known.rpartition(".")[2]: known for known in names}
         meant = nearest(name, [*names, *plain])
-        broken = ", ".join(f"{plugin!r} ({reason})" for plugin, reason in self.plugins.broken.items())
+        silent = [f"{plugin!r} ({reason})" for plugin, reason in self.plugins.broken.items()]
+        silent += [f"{plugin!r} (two distributions provide it)" for plugin in self.plugins.clashing()]
         expected = f"the name of a known {kind}: {one_of(names)}"
-        received = f"{name!r}" + (f"; a plugin that is broken may provide it: {broken}" if broken else "")
+        received = f"{name!r}" + (f"; a plugin that is left out may provide it: {', '.join(silent)}" if silent else "")
         return Problem(path, expected, received, plain.get(meant, meant) if meant else None)
 
 

@@ -160,11 +160,28 @@ def as_rows(values: Any, dtype: np.dtype[Any] | None = None) -> Rows:
     is_dataset = h5py is not None and isinstance(values, h5py.Dataset)
     if is_dataset or (isinstance(getattr(values, "dtype", None), np.dtype) and not hasattr(values, "__array__")):
         return values  # type: ignore[no-any-return]
-    array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    array = as_array(values, "inputs")
     if array.dtype.kind not in "buif":
         raise DataError(f"expected an array of numbers, received dtype {array.dtype}")
     if dtype is not None and array.dtype.kind == "f" and not isinstance(array, np.memmap):
+        if dtype.kind == "i" and not (np.isfinite(array) & (array == np.rint(array))).all():
+            raise DataError("expected whole numbers as inputs, because the layers that read them want indices")
         array = array.astype(dtype, copy=False)
+    return array
+
+
+def as_array(values: Any, what: str) -> Array:
+    """`values` as an array with a first axis.
+
+    Raises:
+        DataError: they are none; calls them `what`.
+    """
+    try:
+        array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"expected {what} of one shape, received rows of different shapes") from error
+    if not array.ndim:
+        raise DataError(f"expected {what} with a row for each sample, received a single value")
     return array
 
 

@@ -33,6 +33,8 @@ FORMAT = "microframe"
 LAYOUT = 1
 
 _DTYPES = ("<f4", "<f8", "|u1", "<i8")
+DAMAGE = (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, RuntimeError)
+"""What reading a damaged file may raise: the HDF5 library's errors, and those of values that are not as expected."""
 
 
 class ModelFile:
@@ -52,10 +54,14 @@ class ModelFile:
         except FileNotFoundError:
             raise ModelFileError(f"{self.path}: there is no such file") from None
         except OSError as error:
-            raise ModelFileError(f"{self.path}: not an HDF5 file, or a damaged one ({error})") from error
+            reason = os.strerror(error.errno) if error.errno else error
+            raise ModelFileError(f"{self.path}: not an HDF5 file, or a damaged one ({reason})") from error
         try:
             self.manifest = self._read_manifest()
-            self._tensors: dict[str, Any] = self.manifest["tensors"]
+            self._tensors: dict[str, dict[str, Any]] = self.manifest["tensors"]
+        except DAMAGE as error:
+            self._file.close()
+            raise ModelFileError(f"{self.path}: damaged: {error}") from error
         except BaseException:
             self._file.close()
             raise
@@ -79,15 +85,13 @@ class ModelFile:
 
     def read(self, path: str) -> Array:
         """A tensor, checked against its digest."""
-        entry = self._entry(path)
-        return self.read_into(path, np.empty(entry["shape"], entry["dtype"]))
+        dataset = self._dataset(path)
+        return self.read_into(path, np.empty(dataset.shape, dataset.dtype))
 
     def read_into(self, path: str, out: Array) -> Array:
         """Read a tensor into `out`, which must have its shape and dtype, and check its digest."""
         entry = self._entry(path)
-        dataset = self._file.get(path)
-        if not isinstance(dataset, h5py.Dataset):
-            raise ModelFileError(f"{self.path}: /{path} is listed in the manifest but is not there")
+        dataset = self._dataset(path)
         stored, expected = (dataset.shape, dataset.dtype.str), (tuple(entry["shape"]), entry["dtype"])
         if stored != expected or expected != (out.shape, out.dtype.str):
             raise ModelFileError(
@@ -100,24 +104,38 @@ class ModelFile:
             raise ModelFileError(f"{self.path}: /{path} is damaged: its digest is not the one in the manifest")
         return out
 
+    def _dataset(self, path: str) -> Any:
+        """A dataset that lies in this file as it is: not filtered, linked, or left for the library to make up."""
+        place: Any = self._file
+        for name in path.split("/"):
+            if not (isinstance(place, h5py.Group) and isinstance(place.get(name, getlink=True), h5py.HardLink)):
+                raise ModelFileError(f"{self.path}: /{path} is not there")
+            place = place[name]
+        is_plain = isinstance(place, h5py.Dataset) and place.dtype.str in _DTYPES
+        if not is_plain or (place.size and place.id.get_offset() is None):
+            raise ModelFileError(f"{self.path}: /{path} is not a plain contiguous dataset")
+        return place
+
     def _entry(self, path: str) -> dict[str, Any]:
         if path not in self._tensors:
             raise ModelFileError(f"{self.path}: expected a tensor /{path}, which the manifest does not list")
-        return self._tensors[path]  # type: ignore[no-any-return]
+        return self._tensors[path]
 
     def _read_manifest(self) -> dict[str, Any]:
-        attributes = self._file.attrs
-        if attributes.get("format") != FORMAT.encode():
+        attributes = dict(self._file.attrs)
+        if not _equal(attributes.get("format"), FORMAT.encode()):
             raise ModelFileError(f"{self.path}: an HDF5 file, but not a microframe model")
         layout = attributes.get("layout")
-        if layout != LAYOUT:
+        if not _equal(layout, LAYOUT):
             raise ModelFileError(
                 f"{self.path}: layout version {layout}; this version of microframe reads version {LAYOUT}"
             )
-        data = self._file["manifest"][...].tobytes()
-        if hashlib.sha256(data).hexdigest().encode() != attributes.get("manifest_sha256"):
+        data = self._dataset("manifest")[...].tobytes()
+        if not _equal(attributes.get("manifest_sha256"), hashlib.sha256(data).hexdigest().encode()):
             raise ModelFileError(f"{self.path}: /manifest is damaged: its digest is not the one in the file")
-        manifest: dict[str, Any] = json.loads(data)
+        manifest = json.loads(data)
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("tensors"), dict):
+            raise ModelFileError(f"{self.path}: /manifest is not that of a model")
         return manifest
 
 
@@ -162,6 +180,11 @@ def _write(stream: Any, manifest: bytes, tensors: Mapping[str, Array]) -> None:
         file.create_dataset("manifest", data=np.frombuffer(manifest, np.uint8))
         for path, array in tensors.items():
             file.create_dataset(path, data=array)
+
+
+def _equal(attribute: Any, expected: bytes | int) -> bool:
+    """Whether an attribute, of which the file's author decided the type, has the value expected."""
+    return np.shape(attribute) == () and bool(attribute == expected)
 
 
 def _describe(array: Array) -> dict[str, Any]:

@@ -133,7 +133,7 @@ class Run:
             TrainingDivergedError: the loss or a parameter is no longer finite; the model is left as it was after the
                 last good epoch.
         """
-        self._started = time.monotonic()
+        self._started, self._final = time.monotonic(), None
         with np.errstate(all="ignore"):
             self._notify("training_begin")
             self._last_good = self.checkpoint()

@@ -52,7 +52,7 @@ def _plain_python(value: Any) -> Any:
         return os.fspath(value)
     if isinstance(value, list | tuple):
         return [_plain_python(element) for element in value]
-    return value.tolist() if hasattr(value, "tolist") else value
+    return value.tolist() if hasattr(value, "tolist") and not isinstance(value, type) else value
 
 
 def _is_finite(value: Any) -> bool:
@@ -104,5 +104,5 @@ def _describe_bounds(meta: Any) -> str:
 
 def describe_value(value: Any) -> str:
     """What was received, for an error message, cut to a readable length."""
-    text = repr(value)
+    text = repr(value).replace("\n", " ")
     return text if len(text) <= 60 else f"{text[:57]}..."

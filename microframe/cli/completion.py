@@ -18,7 +18,7 @@ _ADVICE = {
 @click.argument("shell", type=click.Choice(list(_ADVICE)))
 def command(shell: str) -> None:
     """Print the script that makes SHELL complete microframe's commands and options."""
-    from microframe.cli import group
+    from microframe.cli.commands import group
 
     completion = get_completion_class(shell)
     if completion is None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from microframe.cli.options import common_options, json_option, set_option
-from microframe.cli.output import print_json
+from microframe.cli.options import common_options, json_option, output_options, set_option
+from microframe.cli.output import check_output, print_json, writing
 from microframe.errors import ConfigError
 
 
@@ -71,16 +71,21 @@ def validate(files: Sequence[str], as_json: bool) -> int:
 
 
 @command.command("schema")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; stdout otherwise.")
+@output_options
 @common_options
-def schema(output: str | None) -> None:
-    """Give the JSON Schema of configurations, with all parts that are installed, for editors to check and complete."""
+def schema(output: str | None, overwrite: bool) -> None:
+    """Give the JSON Schema of configurations, with all parts that are installed, for editors to check and complete.
+
+    It is printed, or written to --output.
+    """
     from microframe.schema import configuration_schema
 
     text = json.dumps(configuration_schema(), indent=2)
     if output is None:
         click.echo(text)
-    else:
+        return
+    check_output(Path(output), overwrite=overwrite)
+    with writing(Path(output)):
         Path(output).write_text(text + "\n", encoding="utf-8")
 
 

@@ -49,7 +49,7 @@ def command(file: str, samples: str | None, as_json: bool) -> int:
 def _read(model: Model, samples: str) -> tuple[Array, Array]:
     from microframe.cli.samples import read_samples
 
-    inputs, targets = read_samples(model, samples)
+    inputs, targets = read_samples(model, samples, targets=True)
     if targets is None:
         names = ", ".join(model.target_names or ()) or "at the end"
         raise DataError(f"{samples}: the target column is missing ({names}), so there is nothing to compare with")

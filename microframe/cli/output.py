@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from microframe.errors import UsageError
 
@@ -40,9 +41,10 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[Any]], title: str |
 
 def format_cell(value: Any) -> str:
     """A value for a reader: four digits of a number that isn't whole."""
-    if isinstance(value, float | np.floating):
-        return f"{float(value):.4g}"
-    if isinstance(value, list | tuple | np.ndarray):
+    value = _without_numpy(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
         return " ".join(format_cell(element) for element in value)
     return "" if value is None else str(value)
 
@@ -55,9 +57,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _without_numpy(value: Any) -> Any:
+    """Arrays as lists and their scalars as Python's, without importing NumPy for the sake of ``--help``."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+    value = _without_numpy(value)
     if isinstance(value, dict):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -67,7 +73,23 @@ def _plain(value: Any) -> Any:
 
 def check_output(path: Path, *, overwrite: bool, advice: str = "") -> None:
     """Raise UsageError unless `path` can be written without losing anything."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: --output names a file")
     if path.exists() and not overwrite:
         raise UsageError(f"{path} is there already: --overwrite replaces it, --output names another file{advice}")
-    if not path.absolute().parent.is_dir():
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent}")
+    import tempfile
+
+    with writing(path):
+        tempfile.TemporaryFile(dir=folder).close()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write `path` into a UsageError."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -31,8 +31,10 @@ def list_plugins(as_json: bool) -> None:
 
 
 def _provided(row: dict[str, Any]) -> str:
+    from microframe.plugins import plural
+
     return ", ".join(
-        f"{len(names)} {kind}s" if len(names) > 4 else f"{kind} {' '.join(names)}"
+        f"{len(names)} {plural(kind)}" if len(names) > 4 else f"{kind} {' '.join(names)}"
         for kind, names in row["provides"].items()
     )
 

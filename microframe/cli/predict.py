@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from microframe.cli.options import common_options, json_option, output_options
-from microframe.cli.output import check_output, format_cell, print_json, print_table
+from microframe.cli.output import check_output, format_cell, print_json, print_table, writing
 from microframe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,17 +56,20 @@ def predict(
         _check_format(Path(output))
         check_output(Path(output), overwrite=overwrite)
     model = Model.load(file)
-    inputs, _ = read_samples(model, samples)
+    inputs, _ = read_samples(model, samples, targets=False)
     outputs = model.outputs(inputs, batch_size=batch_size)
     columns = _columns(model, outputs, proba=proba)
     if output is not None:
-        _write(Path(output), columns)
+        with writing(Path(output)):
+            _write(Path(output), columns)
         click.echo(f"saved {output} ({len(outputs)} predictions)", err=True)
     if as_json:
         print_json(_records(columns))
     elif output is None:
+        names = 1 if model.classes is not None else 0
         rows = zip(*columns.values(), strict=True)
-        print_table(["row", *columns], ([str(number), *map(format_cell, row)] for number, row in enumerate(rows, 1)))
+        cells = ([*map(str, row[:names]), *map(format_cell, row[names:])] for row in rows)
+        print_table(["row", *columns], ([str(number), *row] for number, row in enumerate(cells, 1)))
     return 0
 
 

@@ -30,6 +30,8 @@ def command(ctx: click.Context, /, file: str, samples: str | None, **options: An
     FILE ending in .toml or .json: train it (see microframe train --help).
     FILE ending in .h5: predict SAMPLES, a csv file or - for standard input (see microframe predict --help).
     """
+    if Path(file).suffix not in {".toml", ".json", ".h5"}:
+        raise UsageError(f"{file}: expected a file ending in .toml or .json, to train, or in .h5, to predict with")
     trains = Path(file).suffix != ".h5" or options["resume"]
     own = _names(train_options if trains else predict_options) | _SHARED
     if trains and samples is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from microframe.model import Model
 
 
-def read_samples(model: Model, source: str) -> tuple[Array, Array | None]:
-    """The inputs in the csv file `source` (``-`` for standard input), and the targets where it has them.
+def read_samples(model: Model, source: str, *, targets: bool) -> tuple[Array, Array | None]:
+    """The inputs in the csv file `source` (``-`` for standard input), and with `targets` those, where it has them.
 
     Raises:
         DataError: columns or cells are not what the model needs; names them.
@@ -22,10 +23,10 @@ def read_samples(model: Model, source: str) -> tuple[Array, Array | None]:
     table = read_table(sys.stdin.buffer if source == "-" else source)
     shape = model.network.input_shape
     features = model.feature_names or math.prod(shape)
-    targets = model.target_names or (1 if model.classes is not None else model.network.output_shape[-1])
-    match = match_columns(table, features, targets, model.target_columns)
+    names = model.target_names or (1 if model.classes is not None else model.network.output_shape[-1])
+    match = match_columns(table, features, names, model.target_columns)
     inputs = numeric_columns(table, match.features, "error" if model.fill is None else "mean")
-    return inputs.reshape(len(table), *shape), _targets(model, table, match.targets)
+    return inputs.reshape(len(table), *shape), _targets(model, table, match.targets if targets else [])
 
 
 def _targets(model: Model, table: Table, columns: list[int]) -> Array | None:
@@ -39,5 +40,6 @@ def _targets(model: Model, table: Table, columns: list[int]) -> Array | None:
     cells = table.columns[columns[0]]
     if all(isinstance(name, str) for name in model.classes):
         return np.array([cell.strip() for cell in cells])
-    numbers = numeric_columns(table, columns)[:, 0]
-    return as_numbers(cells, np.int64) if (numbers == np.floor(numbers)).all() else numbers
+    with contextlib.suppress(ValueError, OverflowError):
+        return as_numbers(cells, np.int64)
+    return numeric_columns(table, columns)[:, 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from microframe.arrays import Array, Generator, Shape
@@ -92,7 +93,7 @@ class Layer(Component):
     inputs: tuple[str, ...] | None = None
 
     @abstractmethod
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
+    def build(self, scope: Scope, *input_shapes: Any) -> Shape:
         """Declare the layer's arrays and return the shape of one output sample.
 
         Raises:
@@ -100,8 +101,16 @@ class Layer(Component):
         """
 
     @abstractmethod
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
+    def forward(self, ctx: Context, *inputs: Any) -> Array:
         """The output (batch, *output shape) for `inputs`, each (batch, *input shape), which it must not modify."""
+
+    def inference(self, ctx: Context) -> Callable[..., Array]:
+        """The forward pass of inference, as a function of the inputs alone.
+
+        A layer may override this where looking things up takes as long as computing with them; the result must be
+        that of `forward` to the bit, and the function must be safe to call from many threads.
+        """
+        return partial(self.forward, ctx)
 
     @abstractmethod
     def backward(self, ctx: Context, dy: Array) -> Array | tuple[Array | None, ...] | None:

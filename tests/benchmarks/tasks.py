@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from microframe.randomness import generator
 
 Array = np.ndarray[Any, Any]
@@ -42,7 +43,17 @@ class Task:
 TASKS = {
     "A": Task((784, 64, 32, 10), ("sigmoid",) * 3, "squared_error", "sgd", 0.01, 0.0, 32, 12800, "float32", True, 7),
     "C": Task(
-        (784, 512, 256, 10), ("relu", "relu", "softmax"), "cross_entropy", "adam", 0.001, 0.0, 128, 12800, "float32", True, 4
+        (784, 512, 256, 10),
+        ("relu", "relu", "softmax"),
+        "cross_entropy",
+        "adam",
+        0.001,
+        0.0,
+        128,
+        12800,
+        "float32",
+        True,
+        4,
     ),
     "E": Task((10, 10, 10), ("tanh", "sigmoid"), "binary_cross_entropy", "sgd", 0.1, 0.9, 1, 300, "float64", False, 60),
 }
@@ -79,7 +90,7 @@ def orders(task: Task) -> Iterator[Array]:
 
 def _bits(task: Task) -> tuple[Array, Array, list[Array]]:
     """Rows of fair bits with their inverses, and kernels, drawn in the order of the notebook that trains on them."""
-    rng = np.random.RandomState(0)  # noqa: NPY002
+    rng = np.random.RandomState(0)
     kernels = [rng.normal(scale=0.1, size=(10, 10)) for _ in range(2)]
     bits = rng.binomial(1, 0.5, (task.rows, 10)).astype(task.dtype)
     return bits, 1 - bits, kernels

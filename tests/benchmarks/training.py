@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from typing import Any
 
-import microframe
 import numpy as np
 from tasks import ADAM, SEED, Array, Task, samples, weights
+from timing import median_interval
+
+import microframe
 
 
 def model(task: Task) -> microframe.Model:
@@ -80,11 +81,6 @@ def limit(task: Task, threads: int) -> dict[str, Any]:
                     np.matmul(gradient, kernel.T, out=gradients[index - 1])
         clock.append(time.perf_counter())
     return {"value": median_interval(clock)}
-
-
-def median_interval(clock: list[float]) -> float:
-    """The median time between one entry and the next."""
-    return statistics.median(after - before for before, after in zip(clock, clock[1:], strict=False))
 
 
 def _random(task: Task, units: int) -> Array:

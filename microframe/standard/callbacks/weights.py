@@ -47,7 +47,7 @@ class WeightRecorder(Callback):
         records = run.model.records
         is_first = "recorded" not in memory
         memory.setdefault("waiting", 0)
-        recorded = memory.setdefault("recorded", len(records.get("epoch", ())) if run.step else 0)
+        recorded = memory.setdefault("recorded", len(records.get("epoch", ())))
         for name, empty in _empty_rows(run, 0).items():
             records[name] = records.get(name, empty)[:recorded]
         if self.initial and is_first and run.step == 0:

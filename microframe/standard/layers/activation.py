@@ -19,12 +19,10 @@ class ActivationLayer(Layer):
     type = "activation"
     activation: Part[Activation]
 
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
-        (input_shape,) = input_shapes
+    def build(self, scope: Scope, input_shape: Shape) -> Shape:
         return input_shape
 
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
-        (x,) = inputs
+    def forward(self, ctx: Context, x: Array) -> Array:
         y = ctx.empty(x.shape)
         self.activation.forward(x, y)
         ctx.save(x if self.activation.needs_input else None, y)

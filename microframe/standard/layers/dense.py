@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from microframe.arrays import Array, Shape
 from microframe.component import Part
 from microframe.interfaces import Activation, Context, Initializer, Layer, Scope
@@ -28,8 +30,7 @@ class Dense(Layer):
     kernel_initializer: Part[Initializer] = Part("glorot_uniform")
     bias_initializer: Part[Initializer] = Part("zeros")
 
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
-        (input_shape,) = input_shapes
+    def build(self, scope: Scope, input_shape: Shape) -> Shape:
         if not input_shape:
             raise ValueError("an input with at least one axis beside the batch")
         scope.parameter("kernel", (input_shape[-1], self.units), self.kernel_initializer)
@@ -37,8 +38,7 @@ class Dense(Layer):
             scope.parameter("bias", (self.units,), self.bias_initializer, decay=False)
         return (*input_shape[:-1], self.units)
 
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
-        (x,) = inputs
+    def forward(self, ctx: Context, x: Array) -> Array:
         z = ctx.empty((*x.shape[:-1], self.units))
         rows(x).dot(ctx.parameters["kernel"], rows(z))
         if self.use_bias:
@@ -46,6 +46,20 @@ class Dense(Layer):
         kept, y = self.activation.apply(ctx, z)
         ctx.save(x, kept, y)
         return y
+
+    def inference(self, ctx: Context) -> Callable[..., Array]:
+        kernel, activate = ctx.parameters["kernel"], self.activation.forward
+        # NumPy adds a row to a row in half the time that it takes to broadcast a vector to one.
+        bias = ctx.parameters["bias"].reshape(1, -1) if self.use_bias else None
+
+        def forward(x: Array) -> Array:
+            z: Array = (x if x.ndim == 2 else rows(x)).dot(kernel)
+            if bias is not None:
+                z += bias
+            activate(z, z)
+            return z if x.ndim == 2 else z.reshape(*x.shape[:-1], z.shape[-1])
+
+        return forward
 
     def backward(self, ctx: Context, dy: Array) -> Array | None:
         # With z = x W + b and y = f(z), the chain rule gives

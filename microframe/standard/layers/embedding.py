@@ -29,13 +29,11 @@ class Embedding(Layer):
     units: PositiveInteger
     embeddings_initializer: Part[Initializer] = Part("uniform")
 
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
-        (input_shape,) = input_shapes
+    def build(self, scope: Scope, input_shape: Shape) -> Shape:
         scope.parameter("embeddings", (self.categories, self.units), self.embeddings_initializer)
         return (*input_shape, self.units)
 
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
-        (x,) = inputs
+    def forward(self, ctx: Context, x: Array) -> Array:
         indices = self._indices(ctx, x)
         ctx.save(indices)
         # Every mode but "clip" makes a copy of the result; the indices are known to be in range.

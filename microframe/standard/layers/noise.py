@@ -23,12 +23,10 @@ class Dropout(Layer):
 
     rate: ProperFraction
 
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
-        (input_shape,) = input_shapes
+    def build(self, scope: Scope, input_shape: Shape) -> Shape:
         return input_shape
 
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
-        (x,) = inputs
+    def forward(self, ctx: Context, x: Array) -> Array:
         if not (ctx.training and self.rate):
             return x
         mask = ctx.empty(x.shape)
@@ -56,12 +54,10 @@ class GaussianNoise(Layer):
 
     standard_deviation: NonNegativeFloat
 
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
-        (input_shape,) = input_shapes
+    def build(self, scope: Scope, input_shape: Shape) -> Shape:
         return input_shape
 
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
-        (x,) = inputs
+    def forward(self, ctx: Context, x: Array) -> Array:
         if not ctx.training:
             return x
         y = ctx.empty(x.shape)

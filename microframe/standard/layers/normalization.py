@@ -32,15 +32,13 @@ class BatchNorm(Layer):
     gamma_initializer: Part[Initializer] = Part("ones")
     beta_initializer: Part[Initializer] = Part("zeros")
 
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
-        (input_shape,) = input_shapes
+    def build(self, scope: Scope, input_shape: Shape) -> Shape:
         _declare_scale_and_shift(scope, input_shape, self.gamma_initializer, self.beta_initializer)
         scope.state("moving_mean", input_shape[-1:])
         scope.state("moving_variance", input_shape[-1:], fill=1.0)
         return input_shape
 
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
-        (x,) = inputs
+    def forward(self, ctx: Context, x: Array) -> Array:
         if ctx.training:
             return self._forward_in_training(ctx, x)
         y = np.subtract(x, ctx.state["moving_mean"], out=ctx.empty(x.shape))
@@ -108,13 +106,11 @@ class LayerNorm(Layer):
     gamma_initializer: Part[Initializer] = Part("ones")
     beta_initializer: Part[Initializer] = Part("zeros")
 
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
-        (input_shape,) = input_shapes
+    def build(self, scope: Scope, input_shape: Shape) -> Shape:
         _declare_scale_and_shift(scope, input_shape, self.gamma_initializer, self.beta_initializer)
         return input_shape
 
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
-        (x,) = inputs
+    def forward(self, ctx: Context, x: Array) -> Array:
         y = ctx.empty(x.shape)
         x, out = rows(x), rows(y)
         mean = _mean_of_each_row(ctx, x)

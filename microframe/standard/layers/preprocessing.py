@@ -24,8 +24,7 @@ class Standardize(FittedLayer):
     `fit` raises DataError if there are no samples.
     """
 
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
-        (input_shape,) = input_shapes
+    def build(self, scope: Scope, input_shape: Shape) -> Shape:
         scope.state("mean", _features(input_shape))
         scope.state("scale", _features(input_shape), fill=1.0)
         return input_shape
@@ -38,8 +37,7 @@ class Standardize(FittedLayer):
         state["mean"][...] = moments.mean
         _write_scale(moments.standard_deviation, np.abs(moments.mean), state["scale"])
 
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
-        (x,) = inputs
+    def forward(self, ctx: Context, x: Array) -> Array:
         y = np.subtract(x, ctx.state["mean"], out=ctx.empty(x.shape))
         y /= ctx.state["scale"]
         return y
@@ -74,8 +72,7 @@ class MinMax(FittedLayer):
         if not self.low < self.high:
             raise ValueError("low to be less than high")
 
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
-        (input_shape,) = input_shapes
+    def build(self, scope: Scope, input_shape: Shape) -> Shape:
         scope.state("minimum", _features(input_shape))
         scope.state("range", _features(input_shape), fill=1.0)
         return input_shape
@@ -90,8 +87,7 @@ class MinMax(FittedLayer):
         state["minimum"][...] = minimum
         _write_scale(maximum - minimum, np.maximum(np.abs(minimum), np.abs(maximum)), state["range"])
 
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
-        (x,) = inputs
+    def forward(self, ctx: Context, x: Array) -> Array:
         y = np.subtract(x, ctx.state["minimum"], out=ctx.empty(x.shape))
         y /= ctx.state["range"]
         if self.high - self.low != 1:

@@ -14,12 +14,10 @@ class Flatten(Layer):
     Shapes: (batch, ...) -> (batch, product of the extents).
     """
 
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
-        (input_shape,) = input_shapes
+    def build(self, scope: Scope, input_shape: Shape) -> Shape:
         return (math.prod(input_shape),)
 
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
-        (x,) = inputs
+    def forward(self, ctx: Context, x: Array) -> Array:
         ctx.save(x.shape)
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
@@ -42,15 +40,13 @@ class Reshape(Layer):
         if any(extent < 1 and extent != -1 for extent in self.shape) or self.shape.count(-1) > 1:
             raise ValueError("shape to hold extents of at least 1, of which one may be -1 for what remains")
 
-    def build(self, scope: Scope, *input_shapes: Shape) -> Shape:
-        (input_shape,) = input_shapes
+    def build(self, scope: Scope, input_shape: Shape) -> Shape:
         output_shape = self._output_shape(input_shape)
         if math.prod(output_shape) != math.prod(input_shape):
             raise ValueError(f"an input whose elements fill the shape {self.shape}")
         return output_shape
 
-    def forward(self, ctx: Context, *inputs: Array) -> Array:
-        (x,) = inputs
+    def forward(self, ctx: Context, x: Array) -> Array:
         ctx.save(x.shape)
         return x.reshape(x.shape[0], *self._output_shape(x.shape[1:]))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
-from prediction import seconds_for_call
 from tasks import Task, samples, weights
+from timing import seconds_for_call
 
 OPSET = 17
 IR_VERSION = 8

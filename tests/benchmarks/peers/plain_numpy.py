@@ -6,9 +6,8 @@ import time
 from typing import Any
 
 import numpy as np
-from prediction import seconds_for_call
 from tasks import Array, Task, samples, weights
-from training import median_interval
+from timing import median_interval, seconds_for_call
 
 NOTEBOOK_RATE = 0.01
 """The notebook's gradient is that of the sum over ten outputs; the task's, with ten times the rate, of their mean."""

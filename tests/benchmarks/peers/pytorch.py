@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from prediction import seconds_for_call
 from tasks import ADAM, Task, orders, samples, weights
+from timing import median_interval, seconds_for_call
 from torch import Tensor, nn
 from torch.nn import functional
-from training import median_interval
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -58,7 +57,7 @@ def _network(task: Task, *, logits: bool) -> nn.Sequential:
     """The network with the starting weights; with `logits` the last activation is left to the loss."""
     layers: list[nn.Module] = []
     for (kernel, bias), activation in zip(weights(task), task.activations, strict=True):
-        linear = nn.Linear(*kernel.shape, dtype=getattr(torch, task.dtype))
+        linear = nn.Linear(kernel.shape[0], kernel.shape[1], dtype=getattr(torch, task.dtype))
         with torch.no_grad():
             linear.weight.copy_(torch.from_numpy(kernel.T))
             linear.bias.copy_(torch.from_numpy(bias))
@@ -76,10 +75,12 @@ def _optimizer(task: Task, network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, task.learning_rate, task.momentum, fused=True)
 
 
-def _batches(task: Task, x: Tensor, target: Tensor, order: Tensor) -> Any:
+def _batches(task: Task, x: Tensor, target: Tensor, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     if not task.shuffled:
-        return zip(x.split(task.batch_size), target.split(task.batch_size), strict=True)
-    return ((x.index_select(0, rows), target.index_select(0, rows)) for rows in order.split(task.batch_size))
+        yield from zip(torch.split(x, task.batch_size), torch.split(target, task.batch_size), strict=True)
+        return
+    for rows in torch.split(order, task.batch_size):
+        yield x.index_select(0, rows), target.index_select(0, rows)
 
 
 def _squared_error(prediction: Tensor, target: Tensor) -> Tensor:
