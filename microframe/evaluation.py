@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,10 +66,20 @@ def measure(metrics: Sequence[Metric], prediction: Array, samples: Samples) -> d
         DataError: a metric does not apply to such predictions or labels.
     """
     result = {}
-    for metric in metrics:
+    for name, metric in name_metrics(metrics).items():
         assert samples.labels is not None
         try:
-            result[metric.type] = metric.value(prediction, samples.labels, samples.weight)
+            result[name] = metric.value(prediction, samples.labels, samples.weight)
         except ValueError as error:
-            raise DataError(f"metric {metric.type!r}: expected {error}") from error
+            raise DataError(f"metric {name!r}: expected {error}") from error
     return result
+
+
+def name_metrics(metrics: Sequence[Metric]) -> dict[str, Metric]:
+    """The metrics by their names in a history: the type, with a number where there are several of one."""
+    counts: Counter[str] = Counter()
+    named = {}
+    for metric in metrics:
+        counts[metric.type] += 1
+        named[metric.type if counts[metric.type] == 1 else f"{metric.type}_{counts[metric.type]}"] = metric
+    return named

@@ -11,8 +11,18 @@ from microframe.arrays import Array
 from microframe.configuration import Data, Training
 from microframe.errors import DataError, Problem, UsageError
 from microframe.history import History
-from microframe.interfaces import Callback, Dataset, Loss
-from microframe.preparation import ClassNames, check_count, column_means, divide, has_labels, number_classes, prepare
+from microframe.interfaces import Dataset, Loss
+from microframe.interfaces.callback import Listener
+from microframe.preparation import (
+    ClassNames,
+    Parts,
+    check_count,
+    column_means,
+    divide,
+    has_labels,
+    number_classes,
+    prepare,
+)
 from microframe.samples import Samples, Split, as_array
 from microframe.training import Run
 from microframe.values import check_leaf, describe_value
@@ -70,7 +80,7 @@ def configured_data(data: Data) -> GivenData:
 
 
 def begin(
-    model: Model, training: Training, data: GivenData, *, resume: bool = False, listeners: Sequence[Callback] = ()
+    model: Model, training: Training, data: GivenData, *, resume: bool = False, listeners: Sequence[Listener] = ()
 ) -> Run:
     """A run that is ready for its first batch.
 
@@ -85,50 +95,66 @@ def begin(
         raise
 
 
-def _begin(model: Model, training: Training, data: GivenData, resume: bool, listeners: Sequence[Callback]) -> Run:
+def _begin(model: Model, training: Training, data: GivenData, resume: bool, listeners: Sequence[Listener]) -> Run:
     dataset = data.dataset
     if dataset.target is None:
         raise DataError("there is no target to train on; name its column, dataset or array")
-    if resume and model.checkpoint is None:
-        raise UsageError("there is nothing to resume: the model has no checkpoint of an earlier training")
     model.set_training(training)
     labels, model.classes = number_labels(training.loss, dataset.target, model.classes)
     count = int(dataset.inputs.shape[0])
     check_count(count, labels)
-    if not resume:
-        classes = labels if model.classes is not None else None
-        model.history, model.results, model.records = History(), {}, {}
-        model.parts = divide(count, data.test, data.validation, data.split, classes, training.seed)
-    assert model.parts is not None
+    parts = model.parts = _continued_parts(model, count) if resume else _new_parts(model, training, data, labels)
     is_new = not model.is_built
     if is_new:
-        model.feature_names, model.target_names = dataset.feature_names, dataset.target_names
-        model.target_columns = dataset.target_columns
-        model.fill = column_means(dataset, model.parts.train)
-        model.build(dataset.inputs.shape[1:], seed=training.seed)
+        _build(model, dataset, parts, training.seed)
 
-    def part(rows: Array) -> Samples | None:
+    def samples(rows: Array) -> Samples | None:
         if not len(rows):
             return None
-        everything = len(rows) == dataset.inputs.shape[0]
-        return prepare(
-            model.network, training.loss, dataset.inputs, labels, data.weight, None if everything else rows, model.fill
-        )
+        chosen = None if len(rows) == count else rows
+        return prepare(model.network, training.loss, dataset.inputs, labels, data.weight, chosen, model.fill)
 
-    train, validation, test = part(model.parts.train), part(model.parts.validation), part(model.parts.test)
+    train, validation, test = samples(parts.train), samples(parts.validation), samples(parts.test)
     assert train is not None
     if data.validation_data is not None:
         validation = labelled_samples(model, training.loss, *data.validation_data)
     if is_new:
         fit_preprocessing(model, train)
     run = Run(model, training, train, validation, test, listeners)
-    if resume:
-        assert model.checkpoint is not None
+    if resume and model.checkpoint is not None:
         run.restore(model.checkpoint)
     return run
 
 
-def begin_configured(model: Model, *, resume: bool = False, listeners: Sequence[Callback] = ()) -> Run:
+def _new_parts(model: Model, training: Training, data: GivenData, labels: Array) -> Parts:
+    """Divide the rows for a training that starts, and forget what the model knows of an earlier one."""
+    model.history, model.results, model.records = History(), {}, {}
+    classes = labels if model.classes is not None else None
+    return divide(len(labels), data.test, data.validation, data.split, classes, training.seed)
+
+
+def _continued_parts(model: Model, count: int) -> Parts:
+    """The division of the training that is resumed.
+
+    Raises:
+        UsageError: there is none, or it was of another number of rows.
+    """
+    if model.checkpoint is None or model.parts is None:
+        raise UsageError("there is nothing to resume: the model has no checkpoint of an earlier training")
+    if model.parts.count != count:
+        raise UsageError(f"the training to resume was on {model.parts.count} samples, not on {count}")
+    return model.parts
+
+
+def _build(model: Model, dataset: Dataset, parts: Parts, seed: int) -> None:
+    """Build the network for the data, and note how its columns are called and filled."""
+    model.feature_names, model.target_names = dataset.feature_names, dataset.target_names
+    model.target_columns = dataset.target_columns
+    model.fill = column_means(dataset, parts.train)
+    model.build(dataset.inputs.shape[1:], seed=seed)
+
+
+def begin_configured(model: Model, *, resume: bool = False, listeners: Sequence[Listener] = ()) -> Run:
     """As `begin`, with the data and the training of the model's configuration.
 
     Raises:

@@ -15,7 +15,8 @@ from microframe.arrays import Array
 class History(Mapping[str, Array]):
     """What training reported after each epoch: ``history["loss"]`` is an array with a value for each epoch.
 
-    Names are ``loss``, the metrics, the same with ``validation_`` before them, ``learning_rate`` and ``seconds``.
+    Names are ``loss``, the metrics, the same with ``validation_`` before them, and ``learning_rate``, that of the last
+    step of the epoch. A second metric of one type is called ``f1_2``, and so on.
     A metric with a number for each class gives an array (epochs, classes).
     """
 
@@ -46,6 +47,11 @@ class History(Mapping[str, Array]):
         self._columns = {
             name: _map(lambda value: math.nan if value is None else value, values) for name, values in columns.items()
         }
+
+    def truncate(self, epochs: int) -> None:
+        """Forget what came after the first `epochs` epochs."""
+        for values in self._columns.values():
+            del values[epochs:]
 
     def last(self) -> dict[str, Any]:
         """The values of the last epoch; empty before the first."""

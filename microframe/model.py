@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from microframe.arrays import Array, Shape
+from microframe.checkpoint import Checkpoint
 from microframe.configuration import Configuration, Training, read_configuration
 from microframe.errors import ConfigError, ModelFileError, UsageError
 from microframe.evaluation import BATCH_ROWS, evaluate, fuse, outputs
 from microframe.fitting import GivenData, begin, configured_data, given_data, labelled_samples
 from microframe.history import History
 from microframe.interfaces import Activation, Callback, Dataset, Layer, Loss, Metric, Optimizer
+from microframe.interfaces.callback import Listener
 from microframe.network import Network
 from microframe.packing import pack, providers, unpack
 from microframe.preparation import Parts, check_inputs
@@ -24,7 +26,6 @@ from microframe.randomness import generator
 from microframe.samples import Samples, Split, as_rows
 from microframe.storage import DAMAGE, ModelFile, write_model_file
 from microframe.summary import Summary
-from microframe.training import Checkpoint
 
 if TYPE_CHECKING:
     pass
@@ -152,7 +153,7 @@ class Model:
         split: Split | None = None,
         sample_weight: Any = None,
         resume: bool = False,
-        listeners: Sequence[Callback] = (),
+        listeners: Sequence[Listener] = (),
     ) -> History:
         """Train.
 

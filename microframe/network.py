@@ -302,7 +302,9 @@ def _lay_out(nodes: Sequence[Node], declarations: Sequence[Declarations]) -> Ite
 
 
 def first_nonfinite(network: Network, x: Array) -> str | None:
-    """Which layer first has a value that is not finite for the batch `x`: in its parameters, or in its output."""
+    """Where a value that is not finite first turns up: in the batch `x`, in a layer's parameters or in its output."""
+    if not np.isfinite(x).all():
+        return "the inputs"
     weights = network.weights
     for node, output in network.activations(x):
         for name, array in weights[node.name].items():

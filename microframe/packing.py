@@ -18,8 +18,8 @@ from microframe.storage import ModelFile
 from microframe.version import __version__
 
 if TYPE_CHECKING:
+    from microframe.checkpoint import Checkpoint
     from microframe.model import Model
-    from microframe.training import Checkpoint
 
 _PARTS = ("train", "validation", "test")
 
@@ -58,7 +58,7 @@ def unpack(file: ModelFile, model: Model) -> Network:
     Raises:
         ModelFileError: the tensors are not those that the configuration asks for.
     """
-    from microframe.training import Checkpoint
+    from microframe.checkpoint import Checkpoint
 
     manifest = file.manifest
     network = Network(model.layers, tuple(manifest["input_shape"]), model.dtype)

@@ -28,6 +28,11 @@ class Parts:
     validation: Array
     test: Array
 
+    @property
+    def count(self) -> int:
+        """The number of all rows."""
+        return len(self.train) + len(self.validation) + len(self.test)
+
 
 def number_classes(target: Any, known: ClassNames | None) -> tuple[Array, ClassNames]:
     """Labels as class numbers, with the classes' names: plain strings or numbers, sorted unless already `known`.

@@ -199,7 +199,7 @@ def _digest(array: Array) -> str:
 
 def _canonical_json(values: Mapping[str, Any]) -> bytes:
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return text.encode("utf-8", "surrogatepass")  # text from file names may hold what UTF-8 has no place for
 
 
 def _mode(target: Path) -> int:

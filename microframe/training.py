@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 import time
@@ -14,12 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from microframe.arrays import Array
+from microframe.checkpoint import (
+    Checkpoint,
+    below,
+    copy_memories,
+    copy_network,
+    restore_memories,
+    restore_network,
+)
 from microframe.configuration import Training
 from microframe.contexts import Arena
 from microframe.errors import TrainingDivergedError, UsageError
-from microframe.evaluation import evaluate, fuse, measure
+from microframe.evaluation import evaluate, fuse, measure, name_metrics
 from microframe.history import History
-from microframe.interfaces import Callback
+from microframe.interfaces.callback import Listener
 from microframe.network import TrainingPass, first_nonfinite
 from microframe.optimization import OptimizerState
 from microframe.randomness import generator, get_state, set_state
@@ -27,20 +34,6 @@ from microframe.samples import Samples
 
 if TYPE_CHECKING:
     from microframe.model import Model
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Everything that an exact continuation needs beside the configuration and the data.
-
-    Attributes:
-        progress: plain JSON values: position, random states, what callbacks remember.
-        arrays: the arrays of the same, by path; the parameters are the ones being trained, which differ from those
-            that predict when weights are averaged or the best ones were restored.
-    """
-
-    progress: dict[str, Any]
-    arrays: dict[str, Array]
 
 
 @dataclass
@@ -74,7 +67,7 @@ class Run:
         train: Samples,
         validation: Samples | None = None,
         test: Samples | None = None,
-        listeners: Sequence[Callback] = (),
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self.model = model
         self.settings = settings
@@ -94,9 +87,10 @@ class Run:
         self._shuffle, self._noise = generator(settings.seed, "shuffle"), generator(settings.seed, "noise")
         self._shuffle_state = get_state(self._shuffle)
         self._loss_sum = 0.0
+        self._last_factor = 1.0
         self._outputs = np.empty((self.samples, *network.output_shape), network.dtype) if settings.metrics else None
         self._workspaces: dict[tuple[int, ...], _Workspace] = {}
-        self._callbacks = [*settings.callbacks, *listeners]
+        self._callbacks: list[Listener] = [*settings.callbacks, *listeners]
         self._memories: list[dict[str, Any]] = [{} for _ in self._callbacks]
         self._on_batch_end = self._listening("batch_end")
         self._last_good: Checkpoint | None = None
@@ -107,7 +101,7 @@ class Run:
     @property
     def measured(self) -> tuple[str, ...]:
         """The columns that the history gets for the losses and the metrics."""
-        names = ("loss", *(metric.type for metric in self.settings.metrics))
+        names = ("loss", *name_metrics(self.settings.metrics))
         return names if self._validation is None else (*names, *(f"validation_{name}" for name in names))
 
     @property
@@ -164,19 +158,11 @@ class Run:
 
     def checkpoint(self) -> Checkpoint:
         """A copy of everything that `restore` needs."""
-        arrays = {"parameters": self.model.network.parameters.copy()}
-        for layer, states in self.model.network.state.items():
-            arrays |= {f"state/{layer}/{name}": array.copy() for name, array in states.items()}
+        memories, arrays = copy_memories(self._memories[: len(self.settings.callbacks)])
+        arrays |= copy_network(self.model.network)
         arrays |= {f"slots/{name}": array.copy() for name, array in self._optimizer.slots.items()}
         if self._outputs is not None and self.batch:
             arrays["outputs"] = self._outputs.copy()
-        memories: list[dict[str, Any]] = []
-        for index, memory in enumerate(self._memories[: len(self.settings.callbacks)]):
-            plain = {key: value for key, value in memory.items() if not isinstance(value, np.ndarray)}
-            memories.append(copy.deepcopy(plain))
-            arrays |= {
-                f"memory/{index}/{key}": value.copy() for key, value in memory.items() if isinstance(value, np.ndarray)
-            }
         progress = {
             "epoch": self.epoch,
             "batch": self.batch,
@@ -189,7 +175,7 @@ class Run:
             "noise": get_state(self._noise),
             "callbacks": [callback.type for callback in self.settings.callbacks],
             "memories": memories,
-            "history": list(self.history.to_dict().items()),
+            "measured": list(self.measured),
         }
         return Checkpoint(progress, arrays)
 
@@ -197,10 +183,24 @@ class Run:
         """Continue from `checkpoint` as if training had never stopped.
 
         Raises:
-            UsageError: the checkpoint is of a run with another optimizer or another number of samples, or stands within
-                an epoch whose batches have another size.
+            UsageError: the run of the checkpoint differs in what cannot change: see the message.
         """
         progress, arrays = checkpoint.progress, checkpoint.arrays
+        self._check_continues(progress)
+        self.epoch, self.batch, self.step = progress["epoch"], progress["batch"], progress["step"]
+        self._loss_sum, self.learning_rate_factor = progress["loss_sum"], progress["learning_rate_factor"]
+        set_state(self._shuffle, progress["shuffle"])
+        set_state(self._noise, progress["noise"])
+        self._shuffle_state = get_state(self._shuffle)
+        restore_network(self.model.network, arrays)
+        self._optimizer.restore(below("slots/", arrays), self.step)
+        if self._outputs is not None and "outputs" in arrays:
+            self._outputs[:] = arrays["outputs"]
+        callbacks = self.settings.callbacks
+        restore_memories(callbacks, self._memories[: len(callbacks)], checkpoint)
+        self.history.truncate(self.epoch)
+
+    def _check_continues(self, progress: dict[str, Any]) -> None:
         if progress["samples"] != self.samples:
             raise UsageError(f"the file's run trained on {progress['samples']} samples, not on {self.samples}")
         if progress["batch"] and progress["batch_size"] != self.batch_size:
@@ -208,31 +208,11 @@ class Run:
                 f"the file's run stopped within an epoch with batches of {progress['batch_size']}, so it can only be "
                 f"continued with that size, not with {self.batch_size}"
             )
-        self.epoch, self.batch, self.step = progress["epoch"], progress["batch"], progress["step"]
-        self._loss_sum, self.learning_rate_factor = progress["loss_sum"], progress["learning_rate_factor"]
-        set_state(self._shuffle, progress["shuffle"])
-        set_state(self._noise, progress["noise"])
-        self._shuffle_state = get_state(self._shuffle)
-        self.model.network.parameters[:] = arrays["parameters"]
-        for layer, states in self.model.network.state.items():
-            for name, array in states.items():
-                array[...] = arrays[f"state/{layer}/{name}"]
-        self._optimizer.restore(_below("slots/", arrays), self.step)
-        if self._outputs is not None and "outputs" in arrays:
-            self._outputs[:] = arrays["outputs"]
-        self._restore_memories(progress, arrays)
-        self.history.replace(dict(progress["history"]))
-
-    def _restore_memories(self, progress: dict[str, Any], arrays: dict[str, Array]) -> None:
-        """Give each callback of the configuration the memory of the one of its type; the configuration may differ."""
-        left = list(enumerate(progress["callbacks"]))
-        for callback, memory in zip(self.settings.callbacks, self._memories, strict=False):
-            memory.clear()
-            match = next((entry for entry in left if entry[1] == callback.type), None)
-            if match is not None:
-                left.remove(match)
-                kept = {name: array.copy() for name, array in _below(f"memory/{match[0]}/", arrays).items()}
-                memory.update(copy.deepcopy(progress["memories"][match[0]]) | kept)
+        if progress["measured"] != list(self.measured):
+            raise UsageError(
+                f"the file's run measured {', '.join(progress['measured'])}, so its history cannot be continued with "
+                f"{', '.join(self.measured)}"
+            )
 
     @contextmanager
     def prediction_weights(self) -> Iterator[None]:
@@ -273,6 +253,7 @@ class Run:
     def _train_batches(self) -> None:
         loss, step, shape = self._loss, self._optimizer.step, None
         network, outputs, callbacks = self._network, self._outputs, self._on_batch_end
+        factor = self._last_factor
         has_schedule = self.settings.optimizer.schedule is not None
         shuffle = self._shuffle if self.settings.shuffle else None
         batches = self._train.batches(self.batch_size, network.input_dtype, shuffle)
@@ -291,7 +272,8 @@ class Run:
             if not math.isfinite(value):
                 raise self._diverged(f"the loss is {value}", x)
             backward(gradient)
-            step(self._factor() if has_schedule else self.learning_rate_factor)
+            factor = self._factor() if has_schedule else self.learning_rate_factor
+            step(factor)
             self._loss_sum += value * len(x)
             self.loss = value
             self.batch += 1
@@ -304,6 +286,7 @@ class Run:
                 self._write_files()
             if self.stopping is not None:
                 break
+        self._last_factor = factor
 
     def _end_epoch(self) -> None:
         if not np.isfinite(self.model.network.parameters).all():
@@ -315,7 +298,7 @@ class Run:
             row |= measure(self.settings.metrics, self._outputs, self._train)
         if self._validation is not None:
             row |= {f"validation_{name}": value for name, value in self.evaluate(self._validation).items()}
-        row["learning_rate"] = self.learning_rate
+        row["learning_rate"] = self.settings.optimizer.learning_rate * self._last_factor
         self.history.append(row)
         self.epoch += 1
         self.batch = 0
@@ -347,8 +330,8 @@ class Run:
     def _diverged(self, what: str, x: Array | None) -> TrainingDivergedError:
         where = first_nonfinite(self._network, x if x is not None else self._first_inputs())
         place = f"epoch {self.epoch + 1}, batch {min(self.batch + 1, self.batches)}"
-        suspect = f"; the first value that is not finite is in {where}" if where else ""
-        return TrainingDivergedError(f"{place}: {what}{suspect}; a smaller learning rate or clip_norm may help")
+        suspect = f"the first value that is not finite is in {where}" if where else "the output of every layer is finite"
+        return TrainingDivergedError(f"{place}: {what}; {suspect}; a smaller learning rate or clip_norm may help")
 
     def _first_inputs(self) -> Array:
         return next(self._train.batches(self.batch_size, self._network.input_dtype)).inputs
@@ -358,7 +341,7 @@ class Run:
         return [
             _bound(getattr(callback, event), self, memory)
             for callback, memory in zip(self._callbacks, self._memories, strict=True)
-            if getattr(type(callback), event) is not getattr(Callback, event)
+            if getattr(type(callback), event) is not getattr(Listener, event)
         ]
 
     def _notify(self, event: str) -> None:
@@ -366,11 +349,6 @@ class Run:
             call()
         if self._to_save:
             self._write_files()
-
-
-def _below(prefix: str, arrays: dict[str, Array]) -> dict[str, Array]:
-    """The arrays whose path begins with `prefix`, by the rest of it."""
-    return {path.removeprefix(prefix): array for path, array in arrays.items() if path.startswith(prefix)}
 
 
 def _bound(method: Callable[[Run, dict[str, Any]], None], run: Run, memory: dict[str, Any]) -> Callable[[], None]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from microframe import Callback, History, Model, TrainingDivergedError, UsageError, load, register
+from microframe.interfaces.callback import Listener
 from microframe import samples as samples_module
 from microframe.standard.callbacks import EarlyStopping, ReduceOnPlateau, WeightRecorder
 from microframe.standard.layers import Dense
@@ -521,7 +522,7 @@ def test_nothing_is_called_for_a_batch_when_no_callback_listens(monkeypatch):
         raise AssertionError("called for a batch")
 
     epochs: list[int] = []
-    monkeypatch.setattr(Callback, "batch_end", fail)
+    monkeypatch.setattr(Listener, "batch_end", fail)
     fit_line(listeners=[Idle()], callbacks=[EarlyStopping(monitor="loss")])
     assert epochs == [1, 2, 3, 4]
 

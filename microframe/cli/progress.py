@@ -5,38 +5,51 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from microframe.history import format_value
-from microframe.interfaces import Callback
+from microframe.interfaces.callback import Listener, Memory
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import Progress
 
-    from microframe.interfaces.callback import Memory
     from microframe.training import Run
 
 SECONDS_BETWEEN_LINES = 0.5
 
 
-class Display(Callback):
-    """Shows epoch, loss, metrics, samples a second and the time left."""
+class Display(Listener):
+    """While entered, shows epoch, loss, metrics, samples a second and the time left."""
+
+    def __init__(self) -> None:
+        self._live: Progress | None = None
+        self._pace: _Pace | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
 
     def training_begin(self, run: Run, memory: Memory) -> None:
         if sys.stderr.isatty():
-            memory["progress"] = _live_progress(run)
-            memory["progress"].start()
+            self._live = _live_progress(run)
+            self._live.start()
         else:
-            memory["pace"] = _Pace(run)
+            self._pace = _Pace(run)
 
     def epoch_end(self, run: Run, memory: Memory) -> None:
-        if "pace" in memory:
-            memory["pace"].line(run)
+        if self._pace is not None:
+            self._pace.line(run)
 
     def training_end(self, run: Run, memory: Memory) -> None:
-        if "progress" in memory:
-            memory["progress"].stop()
+        if self._live is not None:
+            self._live.stop()
 
 
 def describe(run: Run) -> str:

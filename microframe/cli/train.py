@@ -114,23 +114,22 @@ def _resumed(file: Path, model_file: Path, settings: Sequence[str]) -> Model:
 
 
 def _fit(model: Model, target: Path, *, resume: bool, quiet: bool, as_json: bool) -> int:
-    from microframe.cli.interrupt import StopOnInterrupt, interrupts_restored
+    from microframe.cli.interrupt import REASON, StopOnInterrupt
     from microframe.cli.progress import Display
     from microframe.fitting import begin_configured
 
-    run = begin_configured(model, resume=resume, listeners=[StopOnInterrupt(), *([] if quiet else [Display()])])
-    with interrupts_restored():
+    with StopOnInterrupt() as interrupt, Display() as display:
+        run = begin_configured(model, resume=resume, listeners=[interrupt] if quiet else [interrupt, display])
         try:
             run.train()
         except TrainingDivergedError as error:
             raise _with_last_good(error, model, target) from error
         model.save(target)
-    interrupted = run.stopping == "interrupted"
     if as_json:
         print_json(_report(model, run, target))
     else:
         _print_report(model, run, target)
-    return INTERRUPTED if interrupted else 0
+    return INTERRUPTED if run.stopping == REASON else 0
 
 
 def _with_last_good(error: TrainingDivergedError, model: Model, target: Path) -> TrainingDivergedError:

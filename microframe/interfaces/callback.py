@@ -13,15 +13,11 @@ Memory = dict[str, Any]
 """What a callback remembers between calls: plain JSON values and arrays, saved for an exact resume."""
 
 
-class Callback(Component):
-    """Something that is told how training goes and may act on it.
+class Listener:
+    """Something that is told how training goes, and may act on it.
 
-    A callback keeps nothing on itself: what it must remember goes into `memory`, a dictionary of its own for each
-    run, which is saved with a checkpoint. Only methods that a subclass overrides are called, so an idle callback
-    costs a training step nothing.
+    Only methods that a subclass overrides are called, so what does not listen to batches costs a step nothing.
     """
-
-    kind = "callback"
 
     def training_begin(self, run: Run, memory: Memory) -> None:
         """Before the first batch; after a resume `memory` holds what it held."""
@@ -34,3 +30,13 @@ class Callback(Component):
 
     def training_end(self, run: Run, memory: Memory) -> None:
         """After the last batch, also after one that `run.stop` or an interrupt made the last."""
+
+
+class Callback(Component, Listener):
+    """A listener that a configuration can name.
+
+    A callback keeps nothing on itself: what it must remember goes into `memory`, a dictionary of its own for each
+    run, which is saved with a checkpoint.
+    """
+
+    kind = "callback"

@@ -153,6 +153,7 @@ def test_the_standard_names():
         "mean_squared_error",
         "half_squared_error",
         "squared_error",
+        "brier_score",
         "mean_absolute_error",
         "huber",
         "binary_cross_entropy",

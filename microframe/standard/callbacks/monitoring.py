@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from microframe.errors import ConfigError, Problem, nearest, one_of
+from microframe.evaluation import name_metrics
 from microframe.history import format_value
 from microframe.interfaces import Callback
 from microframe.interfaces.callback import Memory
@@ -75,7 +76,8 @@ class MonitoringCallback(Callback):
         if self.direction != "auto":
             return self.direction == "max"
         name = self.monitor.removeprefix("validation_")
-        return any(metric.type == name and metric.better == "higher" for metric in run.settings.metrics)
+        metric = name_metrics(run.settings.metrics).get(name)
+        return metric is not None and metric.better == "higher"
 
 
 class EarlyStopping(MonitoringCallback):

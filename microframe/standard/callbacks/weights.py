@@ -92,5 +92,16 @@ def _join(run: Run, memory: Memory) -> None:
     waiting, records = memory["waiting"], run.model.records
     if waiting:
         for name in _empty_rows(run, 0):
-            records[name] = np.concatenate([records[name], memory.pop(name)[:waiting]])
+            records[name] = _append(records[name], memory.pop(name)[:waiting])
         memory |= {"recorded": memory["recorded"] + waiting, "waiting": 0}
+
+
+def _append(array: Array, rows: Array) -> Array:
+    """`array` with `rows` after it: a view of an array with room for as many again, so that most calls copy no row."""
+    count, room = len(array) + len(rows), array.base
+    fits = room is not None and room.shape[1:] == array.shape[1:] and len(room) >= count
+    if room is None or not fits or room.ctypes.data != array.ctypes.data:
+        room = np.empty((2 * count, *array.shape[1:]), array.dtype)
+        room[: len(array)] = array
+    room[len(array) : count] = rows
+    return room[:count]

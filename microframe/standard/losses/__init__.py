@@ -13,6 +13,7 @@ from microframe.standard.losses.binary import BinaryCrossEntropy
 from microframe.standard.losses.classes import CrossEntropy, KLDivergence
 from microframe.standard.losses.hinge import Hinge
 from microframe.standard.losses.values import (
+    BrierScore,
     HalfSquaredError,
     Huber,
     MeanAbsoluteError,
@@ -23,6 +24,7 @@ from microframe.standard.losses.values import (
 
 __all__ = [
     "BinaryCrossEntropy",
+    "BrierScore",
     "CrossEntropy",
     "HalfSquaredError",
     "Hinge",
@@ -42,6 +44,7 @@ def microframe_components() -> list[type[Component]]:
         MeanSquaredError,
         HalfSquaredError,
         SquaredError,
+        BrierScore,
         MeanAbsoluteError,
         Huber,
         BinaryCrossEntropy,

@@ -10,6 +10,7 @@ import numpy as np
 from microframe.arrays import Array, Shape
 from microframe.standard.constants import ONE, constant
 from microframe.standard.losses.elementwise import ElementwiseLoss
+from microframe.standard.losses.targets import class_rows
 from microframe.values import PositiveFloat
 
 
@@ -46,6 +47,19 @@ class SquaredError(_Squares):
     """(prediction - target)^2, summed over the outputs of a sample."""
 
     reduction = "sum"
+
+
+class BrierScore(_Squares):
+    """(p - t)^2, summed over the classes: the squared error of probabilities for labels of classes (Brier, 1950).
+
+    Targets are class numbers (samples,) or rows of probabilities (samples, classes). The outputs p need not sum to 1.
+    """
+
+    reduction = "sum"
+    target = "classes"
+
+    def prepare(self, target: Array, output_shape: Shape, dtype: np.dtype[np.floating]) -> Array:
+        return class_rows(target, output_shape, dtype)
 
 
 class HalfSquaredError(_Squares):

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from microframe import Model, load
+
+LABELLED = "width,tree,length\n5,oak,1\n5.1,oak,1.1\n1,ash,3\n1.2,elm,3.1\n4,elm,6\n"
+"""An ash that is called an elm, and four trees that are what they are called."""
+
+
+def test_without_samples_the_held_out_test_part_is_measured(microframe, digits, models):
+    report = microframe("evaluate", digits, "--json").json
+    model = load(digits)
+    assert report["results"] == pytest.approx(model.results["test"])
+    assert report["samples"] == 359
+    assert report["classes"] == list(range(10))
+    confusion = np.array(report["confusion"])
+    assert confusion.sum() == 359
+    assert np.trace(confusion) / 359 == pytest.approx(report["results"]["accuracy"])
+
+
+def test_samples_with_targets_give_metrics_and_a_confusion_matrix(microframe, leaves, table):
+    result = microframe("evaluate", leaves / "leaves.h5", "-", stdin=LABELLED)
+    assert (result.code, result.stderr) == (0, "")
+    rows = table(result.stdout)
+    assert rows[:2] == [["5 samples"], ["metric", "value"]]
+    assert rows[3] == ["accuracy", "0.8"]
+    assert rows[4:] == [
+        ["true \\ predicted", "ash", "elm", "oak"],
+        ["ash", "1", "0", "0"],
+        ["elm", "1", "1", "0"],
+        ["oak", "0", "0", "2"],
+    ]
+
+
+def test_whole_numbers_that_are_classes_may_be_written_with_a_point(microframe, digits, models):
+    head, *rows = (models / "digits-samples.csv").read_text().splitlines()
+    samples = "\n".join([head, *(f"{row}.0" for row in rows)])
+    results = [microframe("evaluate", digits, "-", "--json", stdin=text).json for text in (samples, "\n".join([head, *rows]))]
+    assert results[0] == results[1]
+    assert results[0]["samples"] == 10
+
+
+def test_values_have_no_confusion_matrix(microframe, tmp_path):
+    model = Model([{"type": "dense", "units": 1}])
+    model.fit([[1.0], [2.0], [3.0]], [2.0, 4.0, 6.0], loss="mean_squared_error", metrics=["r2"], epochs=1)
+    model.save(tmp_path / "model.h5")
+    report = microframe("evaluate", "model.h5", "-", "--json", stdin="1,2\n2,4\n3,6\n").json
+    assert report == {"samples": 3, "results": pytest.approx(model.evaluate([[1.0], [2.0], [3.0]], [2.0, 4.0, 6.0]))}
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ("length,width\n1,5\n", "-: the target column is missing (tree), so there is nothing to compare with"),
+        ("length,width,tree\n1,5,aok\n", "received 'aok' (did you mean 'oak'?)"),
+        ("length,width,tree\n1,x,oak\n", "<stdin>: line 2, column 'width': expected a number, received 'x'"),
+    ],
+)
+def test_samples_that_cannot_be_compared_are_a_data_error(samples, message, refused, leaves):
+    assert message in refused(4, "evaluate", leaves / "leaves.h5", "-", stdin=samples)
+
+
+def test_a_model_without_a_test_part_needs_samples(refused, leaves):
+    assert "the model has no test samples of its own" in refused(2, "evaluate", leaves / "leaves.h5")
+
+
+def test_a_model_that_was_never_trained_has_no_loss_to_report(refused, tmp_path):
+    Model([{"type": "dense", "units": 1}]).build((2,)).save(tmp_path / "model.h5")
+    assert "error: " in refused(2, "evaluate", "model.h5", "-", stdin="1,2,3\n")

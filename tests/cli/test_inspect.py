@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from microframe import Model, __version__, load
+
+LAYERS = [
+    ["layer", "type", "inputs", "output shape", "parameters"],
+    ["input", "(batch, 64)"],
+    ["standardize_1", "standardize", "input", "(batch, 64)", "0"],
+    ["dense_1", "dense", "standardize_1", "(batch, 64)", "4,160"],
+    ["dense_2", "dense", "dense_1", "(batch, 10)", "650"],
+]
+ORIGIN = f"parts come from: standard (microframe {__version__})"
+
+
+def test_a_configuration_shows_its_layers_with_the_shapes_that_the_data_gives(microframe, models, table):
+    result = microframe("inspect", models / "digits.toml")
+    assert (result.code, result.stderr) == (0, "")
+    title, *rows = table(result.stdout)
+    assert title == [str(models / "digits.toml")]
+    assert rows == [*LAYERS, ["4,810 parameters, 128 fitted values, 19.8 kB"], [ORIGIN]]
+
+
+def test_a_model_file_shows_its_classes_and_its_training_as_well(microframe, digits, table):
+    _, *rows = table(microframe("inspect", digits).stdout)
+    assert rows[:5] == LAYERS
+    assert rows[6:8] == [["classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"], [ORIGIN]]
+    head, *epochs = rows[8:14]
+    assert head == ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
+    assert [row[0] for row in epochs] == ["1", "2", "3", "4", "5"]
+    losses = [f"{loss:.4g}" for loss in load(digits).history["loss"]]
+    assert [row[1] for row in epochs] == losses
+    assert [row[0] for row in rows[14:]] == ["test", "metric", "loss", "accuracy"]
+
+
+def test_json_holds_everything_that_is_known_of_a_model(microframe, digits):
+    report = microframe("inspect", digits, "--json").json
+    assert [layer["name"] for layer in report["layers"]] == ["standardize_1", "dense_1", "dense_2"]
+    assert report["layers"][1] == {
+        "name": "dense_1",
+        "type": "dense",
+        "inputs": ["standardize_1"],
+        "output_shape": [64],
+        "parameters": 4160,
+        "state": 0,
+        "provider": f"standard (microframe {__version__})",
+    }
+    assert (report["parameters"], report["bytes"]) == (4810, 4 * (4810 + 128))
+    assert report["classes"] == list(range(10))
+    assert report["feature_names"][:2] == ["pixel_0_0", "pixel_0_1"]
+    assert len(report["history"]["loss"]) == 5
+    assert report["config"]["training"]["epochs"] == 5
+    standard = {"plugin": "standard", "distribution": "microframe", "version": __version__}
+    assert report["providers"]["optimizer:adam"] == report["providers"]["layer:dense"] == standard
+
+
+def test_a_model_does_not_need_the_data_it_was_trained_on(microframe, leaves, tmp_path, table):
+    model = load(leaves / "leaves.h5")
+    model.save(tmp_path / "model.h5")
+    shown = table(microframe("inspect", "model.h5").stdout)
+    assert ["classes: ash, elm, oak"] in shown
+    assert [row[0] for row in shown if row[0].isdecimal()] == ["1", "9", "17", "24", "32", "40"]
+
+
+def test_where_the_data_is_not_at_hand_the_shape_can_be_given(microframe, tmp_path):
+    (tmp_path / "net.toml").write_text('[[layers]]\ntype = "dense"\nunits = 2\n')
+    without = microframe("inspect", "net.toml").stdout
+    assert "shapes are not known: the configuration has no [data]; --input-shape gives them" in without
+    shown = microframe("inspect", "net.toml", "--input-shape", "3", "--json").json
+    assert (shown["input_shape"], shown["parameters"]) == ([3], 8)
+
+
+@pytest.mark.parametrize("shape", ["3,x", "0", "-1", ""])
+def test_a_shape_that_is_none_is_a_usage_error(shape, refused, models):
+    assert "Invalid value for '--input-shape'" in refused(2, "inspect", models / "digits.toml", "--input-shape", shape)
+
+
+@pytest.mark.parametrize(("code", "name"), [(3, "none.toml"), (6, "none.h5"), (6, "text.h5")])
+def test_a_file_that_cannot_be_read_has_the_exit_code_of_its_kind(code, name, refused, tmp_path):
+    (tmp_path / "text.h5").write_text("layers = []")
+    assert refused(code, "inspect", name).startswith(f"error: {name}: ")
+
+
+def test_a_damaged_model_is_recognised(refused, tmp_path):
+    path = tmp_path / "model.h5"
+    Model([{"type": "dense", "units": 1000}]).build((2,)).save(path)
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    assert "is damaged" in refused(6, "inspect", "model.h5")

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from microframe import Model, load
+
+TREES = ["oak", "ash", "elm"]
+ROWS = [["1.0", "5.0"], ["3.0", "1.0"], ["6.0", "4.0"]]
+FEATURES = "length,width\n1,5\n3,1\n6,4\n"
+
+
+def trained(folder, *, rows, target, loss="cross_entropy", header=None, units=2):
+    """A model that was trained on a small table of numbers."""
+    path = folder / "table.csv"
+    path.write_text("\n".join(([header] if header else []) + [",".join(map(str, row)) for row in rows]) + "\n")
+    dense = {"type": "dense", "units": units, "activation": "softmax" if loss == "cross_entropy" else "linear"}
+    data = {"source": {"type": "csv", "path": str(path), "target": target}}
+    training = {"loss": loss, "optimizer": {"type": "adam", "learning_rate": 0.1}, "epochs": 100}
+    model = Model.from_config({"layers": ["standardize", dense], "data": data, "training": training})
+    model.fit()
+    model.save(folder / "model.h5")
+    return model
+
+
+def test_predictions_are_a_table_on_stdout_and_nothing_else(microframe, leaves, table):
+    result = microframe("predict", leaves / "leaves.h5", "-", stdin=FEATURES)
+    assert (result.code, result.stderr) == (0, "")
+    assert table(result.stdout) == [["row", "tree"], *([str(row), tree] for row, tree in enumerate(TREES, 1))]
+
+
+def test_probabilities_stand_beside_the_prediction(microframe, leaves):
+    result = microframe("predict", leaves / "leaves.h5", "-", "--proba", "--json", stdin=FEATURES)
+    assert list(result.json[0]) == ["tree", "probability_ash", "probability_elm", "probability_oak"]
+    model = load(leaves / "leaves.h5")
+    expected = model.predict_proba(np.array(ROWS, np.float64))
+    received = [[row[f"probability_{name}"] for name in model.classes] for row in result.json]
+    np.testing.assert_array_equal(np.array(received, np.float32), expected)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".npz", ".h5"])
+def test_predictions_are_written_in_the_form_of_the_file_s_ending(ending, microframe, leaves, tmp_path):
+    path = tmp_path / f"predictions{ending}"
+    result = microframe("predict", leaves / "leaves.h5", "-", "--proba", "--output", path.name, stdin=FEATURES)
+    assert (result.code, result.stdout) == (0, "")
+    assert result.stderr == f"saved {path.name} (3 predictions)\n"
+
+    if ending == ".csv":
+        with path.open(newline="", encoding="utf-8") as stream:
+            columns = dict(zip(("tree", "ash", "elm", "oak"), zip(*list(csv.reader(stream))[1:], strict=True), strict=True))
+    elif ending == ".json":
+        rows = json.loads(path.read_text())
+        columns = {name.removeprefix("probability_"): [row[name] for row in rows] for name in rows[0]}
+    elif ending == ".npz":
+        with np.load(path) as arrays:
+            columns = {name.removeprefix("probability_"): arrays[name] for name in arrays}
+    else:
+        with h5py.File(path) as file:
+            columns = {name.removeprefix("probability_"): file[name][()] for name in file}
+            columns["tree"] = np.char.decode(columns["tree"], "utf-8")
+    assert list(columns["tree"]) == TREES
+    expected = load(leaves / "leaves.h5").predict_proba(np.array(ROWS, np.float64))
+    received = np.column_stack([np.asarray(columns[name], np.float32) for name in ("ash", "elm", "oak")])
+    np.testing.assert_array_equal(received, expected)
+
+
+def test_json_goes_to_stdout_also_when_a_file_is_written(microframe, leaves, tmp_path):
+    result = microframe("predict", leaves / "leaves.h5", "-", "--json", "-o", "p.json", stdin=FEATURES)
+    assert result.json == json.loads((tmp_path / "p.json").read_text()) == [{"tree": tree} for tree in TREES]
+
+
+@pytest.mark.parametrize("name", ["predictions.txt", "predictions"])
+def test_another_ending_is_refused_before_anything_is_read(name, refused, tmp_path):
+    assert ".csv, .json, .npz, .h5" in refused(2, "predict", "none.h5", "none.csv", "--output", name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_file_is_replaced_only_on_request(microframe, refused, leaves, tmp_path):
+    path = tmp_path / "predictions.csv"
+    path.write_text("precious")
+    words = ["predict", leaves / "leaves.h5", leaves / "leaves.csv", "-o", path.name]
+    assert "predictions.csv is there already: --overwrite replaces it" in refused(2, *words)
+    assert path.read_text() == "precious"
+    assert microframe(*words, "--overwrite").code == 0
+    assert path.read_text().splitlines()[:2] == ["tree", "oak"]
+
+
+def test_a_folder_that_is_not_there_is_named(refused, leaves):
+    message = refused(2, "predict", leaves / "leaves.h5", leaves / "leaves.csv", "-o", "none/p.csv")
+    assert message == "error: none/p.csv: there is no folder none\n"
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        "1,5\n3,1\n6,4\n",
+        "1,5,?\n3,1,?\n6,4,?\n",
+        "width,length\n5,1\n1,3\n4,6\n",
+        "tree,length,width\n,1,5\n,3,1\n,6,4\n",
+        '\ufeff"length", width\r\n1, 5\r\n3 ,1\r\n\r\n"6",4',
+    ],
+    ids=["no header", "no header, with target", "other order", "other order, with target", "spreadsheet"],
+)
+def test_columns_are_matched_by_name_or_position_and_the_target_is_ignored(samples, microframe, leaves):
+    result = microframe("predict", leaves / "leaves.h5", "-", "--json", stdin=samples)
+    assert result.code == 0
+    assert [row["tree"] for row in result.json] == TREES
+
+
+def test_a_target_that_stood_in_the_first_column_is_ignored_there(microframe, tmp_path):
+    rows = [(7, 1.0, 5.0), (9, 3.0, 1.0), (7, 1.1, 5.1), (9, 3.1, 1.1)]
+    trained(tmp_path, rows=rows, target=0)
+    for samples in ("9,1,5\n9,3,1\n", "1,5\n3,1\n"):
+        result = microframe("predict", "model.h5", "-", "--json", stdin=samples)
+        assert result.json == [{"prediction": 7}, {"prediction": 9}]
+
+
+@pytest.mark.parametrize("names", [(0.25, 1.00001), (-3, 10), ("Öl", "x y")], ids=["floats", "integers", "text"])
+def test_class_names_come_back_as_they_were(names, microframe, tmp_path):
+    rows = [(1, names[0]), (5, names[1]), (1.5, names[0]), (5.5, names[1])]
+    trained(tmp_path, rows=rows, target="y", header="x,y")
+    result = microframe("predict", "model.h5", "-", "--json", stdin="x,y\n1,nothing\n5,nothing\n")
+    assert result.json == [{"y": name} for name in names]
+
+
+def test_a_table_does_not_round_class_names(microframe, tmp_path, table):
+    trained(tmp_path, rows=[(1, 0.25), (5, 123456.5)] * 2, target="y", header="x,y")
+    shown = table(microframe("predict", "model.h5", "-", stdin="x\n1\n5\n").stdout)
+    assert shown[1:] == [["1", "0.25"], ["2", "123456.5"]]
+
+
+def test_names_that_stdout_cannot_encode_do_no_harm(microframe, tmp_path):
+    trained(tmp_path, rows=[(1, "Öl"), (5, "x")] * 2, target="y", header="x,y")
+    result = microframe("predict", "model.h5", "-", stdin="x\n1\n", PYTHONIOENCODING="ascii")
+    assert result.code == 0
+    assert "?l" in result.stdout
+
+
+def test_several_targets_are_columns_of_numbers(microframe, tmp_path, table):
+    rows = [(x, 2 * x, 1 - x) for x in (-1.0, 0.0, 1.0, 2.0)]
+    model = trained(tmp_path, rows=rows, target=("b", "c"), header="a,b,c", loss="mean_squared_error")
+    result = microframe("predict", "model.h5", "-", stdin="a,c,b\n1,,\n2,,\n")
+    head, *shown = table(result.stdout)
+    assert head == ["row", "b", "c"]
+    expected = model.predict(np.array([[1.0], [2.0]]))
+    assert shown == [[str(row), *(f"{value:.4g}" for value in values)] for row, values in enumerate(expected, 1)]
+    assert "gives no probabilities" in microframe("predict", "model.h5", "-", "--proba", stdin="1\n2\n").stderr
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ("length,widht\n1,5\n", "1 column missing: 'width' (did you mean 'widht'?); 1 column unknown"),
+        ("length,width,colour\n1,5,2\n", "1 column unknown to the model: 'colour'"),
+        ("1\n2\n", "expected 2 columns (or 3, with the target), received 1"),
+        ("1,5\n3,tall\n", "line 2, column 1 (from 0): expected a number, received 'tall'"),
+        ("length,width\n1,\n", "line 2, column 'width': expected a number, received an empty cell"),
+        ("length,width\n1,5\n3\n", "line 3: expected 2 cells as above, received 1"),
+        ("length,width\n", "there is no row below the header"),
+        ("", "the file is empty"),
+    ],
+)
+def test_samples_that_do_not_fit_are_a_data_error_that_says_where(samples, message, refused, leaves):
+    assert f"error: <stdin>: {message}" in refused(4, "predict", leaves / "leaves.h5", "-", stdin=samples)
+
+
+def test_a_samples_file_is_named_when_it_is_wrong(refused, leaves, tmp_path):
+    (tmp_path / "samples.csv").write_bytes(b"length,width\n1,\xff\n")
+    message = refused(4, "predict", leaves / "leaves.h5", "samples.csv")
+    assert message == "error: samples.csv: line 2: expected text in UTF-8, received the byte 0xff\n"
+    assert "none.csv: there is no such file" in refused(4, "predict", leaves / "leaves.h5", "none.csv")
+
+
+@pytest.mark.parametrize("content", [b"", b"layers = []", b"\x89HDF\r\n\x1a\n" + bytes(600)])
+def test_a_file_that_is_no_model_has_an_exit_code_of_its_own(content, refused, tmp_path):
+    (tmp_path / "model.h5").write_bytes(content)
+    assert refused(6, "predict", "model.h5", "-", stdin=FEATURES).startswith("error: model.h5: not an HDF5 file")

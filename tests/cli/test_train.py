@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import re
+
+import h5py
+import numpy as np
+import pytest
+
+from microframe import Model, load
+
+DIVERGE = """
+from microframe import Callback, hookimpl
+
+class Diverge(Callback):
+    epoch: int
+
+    def epoch_end(self, run, memory):
+        if run.epoch == self.epoch:
+            run.learning_rate_factor = 1e39
+
+@hookimpl
+def microframe_components():
+    return [Diverge]
+"""
+
+
+def weights(path):
+    """Every dataset below /weights, by name."""
+    found = {}
+    with h5py.File(path) as file:
+        file["weights"].visititems(
+            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+        )
+    return found
+
+
+def assert_same_weights(one, other):
+    one, other = weights(one), weights(other)
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        assert array.tobytes() == other[name].tobytes(), name
+
+
+def test_the_model_is_named_after_the_configuration_and_written_to_the_current_folder(microframe, leaves, tmp_path):
+    result = microframe("train", leaves / "leaves.toml", "--epochs", 3)
+    assert (result.code, result.stdout) == (0, "")
+    assert re.fullmatch(r"(epoch \d/3  loss .*\n)+saved leaves\.h5\n", result.stderr)
+    assert [path.name for path in tmp_path.iterdir()] == ["leaves.h5"]
+    assert load(tmp_path / "leaves.h5").history.epochs == 3
+
+
+def test_json_holds_what_training_gave_and_has_stdout_for_itself(microframe, models, digits, tmp_path):
+    result = microframe("train", models / "digits.toml", "--epochs", 5, "-o", "model.h5", "--json")
+    assert result.code == 0
+    assert result.stderr.startswith("epoch 1/5 ")
+    model = load(digits)
+    assert result.json == {
+        "output": "model.h5",
+        "epochs": 5,
+        "stopped": None,
+        "parameters": 64 * 64 + 64 + 64 * 10 + 10,
+        "history": model.history.to_dict(),
+        "results": model.results,
+    }
+    assert_same_weights(tmp_path / "model.h5", digits)
+
+
+def test_quiet_shows_no_progress(microframe, leaves):
+    result = microframe("train", leaves / "leaves.toml", "--quiet", "--epochs", 2)
+    assert (result.stdout, result.stderr) == ("", "saved leaves.h5\n")
+
+
+def test_a_dry_run_shows_the_shapes_and_one_loss_and_writes_nothing(microframe, leaves, tmp_path, table):
+    result = microframe("train", leaves / "leaves.toml", "--dry-run", "--set", "layers.1.units=7")
+    assert (result.code, result.stderr) == (0, "")
+    rows = table(result.stdout)
+    assert rows[0] == ["layer", "type", "inputs", "output shape", "parameters"]
+    assert ["dense_1", "dense", "standardize_1", "(batch, 7)", "21"] in rows
+    assert ["12 train samples"] in rows
+    assert re.search(r"loss of the first batch \d\.\d+; nothing was trained or written\n$", result.stdout)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_in_json(microframe, models):
+    report = microframe("train", models / "digits.toml", "--dry-run", "--json").json
+    assert [layer["output_shape"] for layer in report["layers"]] == [[64], [64], [10]]
+    assert report["samples"] == {"train": 1258, "validation": 180, "test": 359}
+    assert report["first_batch_loss"] == pytest.approx(np.log(10), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("optimizer.learning_rate=fast", "training.optimizer.learning_rate: expected a number greater than 0"),
+        ("optimizer.learning_rte=1", "(did you mean 'learning_rate'?)"),
+        ("layers.1.units=2.5", "layers[1].units: expected a whole number of at least 1, received 2.5"),
+        ("loss=cross_entropyy", "(did you mean 'cross_entropy'?)"),
+        ("epochs", "expected path=value, such as optimizer.learning_rate=0.01, received 'epochs'"),
+    ],
+)
+def test_a_setting_is_checked_against_the_fields_of_its_part(setting, message, refused, leaves):
+    error = refused(3, "train", leaves / "leaves.toml", "--set", setting)
+    assert error.startswith("error: --set")
+    assert message in error
+
+
+def test_several_settings_replace_those_of_the_file(microframe, leaves, tmp_path):
+    options = ["--set", "optimizer=sgd", "--set", "optimizer.momentum=0.5", "--set", 'batch_size="all"', "--seed", 9]
+    assert microframe("train", leaves / "leaves.toml", *options, "--epochs", 2, "-q").code == 0
+    training = load(tmp_path / "leaves.h5").configuration.training
+    assert (training.optimizer.type, training.optimizer.momentum) == ("sgd", 0.5)
+    assert (training.batch_size, training.seed, training.epochs) == ("all", 9, 2)
+
+
+def test_an_existing_file_is_touched_only_on_request(microframe, refused, leaves, tmp_path):
+    path = tmp_path / "leaves.h5"
+    path.write_bytes(b"precious")
+    message = refused(2, "train", leaves / "leaves.toml")
+    assert message.startswith("error: leaves.h5 is there already: --overwrite replaces it")
+    assert path.read_bytes() == b"precious"
+    assert microframe("train", leaves / "leaves.toml", "--overwrite", "--epochs", 1).code == 0
+    assert load(path).history.epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("none/model.h5", "none/model.h5: there is no folder none"),
+        ("/proc/model.h5", "/proc/model.h5: cannot be written"),
+        (".", "File '.' is a directory"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_training(output, message, refused, leaves):
+    error = refused(2, "train", leaves / "leaves.toml", "--output", output)
+    assert message in error
+    assert "epoch" not in error
+
+
+def test_a_configuration_with_mistakes_lists_them_all_with_their_lines(refused, leaves, tmp_path):
+    text = (leaves / "leaves.toml").read_text()
+    (tmp_path / "net.toml").write_text(text.replace("units = 3", "unit = 3").replace('"adam"', '"adan"'))
+    lines = refused(3, "train", "net.toml").removeprefix("error: ").splitlines()
+    assert [line.partition(": expected")[0] for line in lines] == [
+        "net.toml:9: layers[1].unit",
+        "net.toml:7: layers[1].units",
+        "net.toml:14: training.optimizer.type",
+    ]
+    assert lines[2].endswith("received 'adan' (did you mean 'adam'?)")
+
+
+def test_data_that_cannot_be_read_is_a_data_error(refused, leaves):
+    setting = 'data.source={type="csv", path="none.csv", target="tree"}'
+    assert refused(4, "train", leaves / "leaves.toml", "--set", setting) == "error: none.csv: there is no such file\n"
+
+
+@pytest.mark.parametrize("named", ["leaves.toml", "leaves.h5"])
+def test_resumed_training_ends_where_uninterrupted_training_does(named, microframe, leaves, tmp_path):
+    assert microframe("train", leaves / "leaves.toml", "--epochs", 2, "-q").code == 0
+    again = leaves / "leaves.toml" if named == "leaves.toml" else named
+    assert microframe("train", again, "--resume", "--epochs", 40, "-q").code == 0
+    assert_same_weights(tmp_path / "leaves.h5", leaves / "leaves.h5")
+    assert load(tmp_path / "leaves.h5").history.to_dict() == load(leaves / "leaves.h5").history.to_dict()
+
+
+def test_other_settings_cannot_resume_and_are_listed(refused, leaves, tmp_path):
+    (tmp_path / "leaves.h5").write_bytes((leaves / "leaves.h5").read_bytes())
+    options = ["--resume", "--seed", 3, "--set", "optimizer.learning_rate=0.5", "--epochs", 99]
+    assert refused(3, "train", leaves / "leaves.toml", *options).splitlines() == [
+        "error: leaves.h5 was trained with other settings than are asked for now:",
+        "  training.optimizer.learning_rate: 0.1 then, 0.5 now",
+        "  training.seed: 0 then, 3 now",
+    ]
+    assert (tmp_path / "leaves.h5").read_bytes() == (leaves / "leaves.h5").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{leaves}/leaves.toml", "--resume"], "there is nothing to resume: leaves.h5 is not there"),
+        (["none.h5", "--resume"], "there is nothing to resume: none.h5 is not there"),
+        (["built.h5", "--resume"], "built.h5 holds no checkpoint to resume from"),
+        (["built.h5"], "built.h5 is a model file: --resume continues its training"),
+    ],
+)
+def test_where_there_is_nothing_to_resume_it_is_a_usage_error(words, message, refused, leaves, tmp_path):
+    Model([{"type": "dense", "units": 1}]).build((2,)).save(tmp_path / "built.h5")
+    assert refused(2, "train", *(word.format(leaves=leaves) for word in words)) == f"error: {message}\n"
+
+
+def test_diverged_training_says_where_and_keeps_the_last_good_epoch(microframe, leaves, tmp_path):
+    (tmp_path / "diverge.py").write_text(DIVERGE)
+    options = ["--plugin", "diverge.py", "--set", 'callbacks=[{type="diverge", epoch=3}]']
+    options += ["--set", "layers.1.activation=relu", "--set", "loss=mean_squared_error"]
+    result = microframe("train", leaves / "leaves.toml", *options)
+    assert (result.code, result.stdout) == (7, "")
+    error, kept = result.stderr.splitlines()[-2:]
+    assert re.match(r"error: epoch 4, batch [123]: the loss is nan; .* in the output of layer 'dense_1'; ", error)
+    assert kept == "leaves.h5 holds the model as it was after epoch 3"
+    model = load(tmp_path / "leaves.h5")
+    assert model.history.epochs == 3
+    assert np.isfinite(model.network.parameters).all()
+
+
+def test_diverged_training_without_a_good_epoch_writes_nothing(microframe, leaves, tmp_path):
+    result = microframe("train", leaves / "leaves.toml", "--set", "optimizer.learning_rate=1e39")
+    assert result.code == 7
+    assert result.stderr.startswith("error: epoch 1, batch 2: the loss is nan")
+    assert result.stderr.endswith("no epoch was completed, so nothing was saved\n")
+    assert not list(tmp_path.iterdir())
