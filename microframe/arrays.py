@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,10 @@ Array: TypeAlias = NDArray[Any]
 """An array; its shape and dtype stand in the docstring."""
 Shape: TypeAlias = tuple[int, ...]
 """The shape of one sample, without the batch axis."""
-Generator: TypeAlias = np.random.Generator
+if TYPE_CHECKING:
+    Generator: TypeAlias = np.random.Generator
+else:
+    Generator = Any  # numpy.random takes as long to import as all of microframe, and prediction does without
 
 _ALIGNMENT = 64
 """Bytes: a cache line, and the widest registers. Matrix products of a single row are a quarter faster from there."""

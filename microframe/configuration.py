@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from microframe.component import Part
 from microframe.errors import ConfigError, Problem, format_path
 from microframe.graph import connect
 from microframe.interfaces import Callback, Layer, Loss, Metric, Optimizer, Source
-from microframe.locate import line_finder
-from microframe.overrides import Override, apply_overrides
 from microframe.samples import Split
 from microframe.settings import Settings
 from microframe.values import NonNegativeInteger, PositiveInteger, ProperFraction, describe_value
+
+if TYPE_CHECKING:
+    from microframe.overrides import Override
 
 
 class Data(Settings):
@@ -110,10 +110,14 @@ def read_configuration(path: str | Path, overrides: Sequence[str] = ()) -> Confi
     path = Path(path)
     text = _read_text(path)
     values = _parse_text(path, text)
+    from microframe.overrides import apply_overrides
+
     problems: list[Problem] = []
     applied = apply_overrides(values, overrides, Configuration, problems)
     configuration = _check(values, problems)
     if configuration is None or problems:
+        from microframe.locate import line_finder
+
         find_line = line_finder(text, path.suffix)
         raise ConfigError([_locate(problem, applied, str(path), find_line(problem.path)) for problem in problems])
     return configuration
@@ -122,6 +126,8 @@ def read_configuration(path: str | Path, overrides: Sequence[str] = ()) -> Confi
 def override_configuration(configuration: Configuration, overrides: Sequence[str]) -> Configuration:
     """`configuration` with settings replaced, as in `read_configuration`."""
     values = configuration.to_config()
+    from microframe.overrides import apply_overrides
+
     problems: list[Problem] = []
     applied = apply_overrides(values, overrides, Configuration, problems)
     changed = _check(values, problems)
@@ -163,6 +169,8 @@ def _read_text(path: Path) -> str:
 
 
 def _parse_text(path: Path, text: str) -> dict[str, Any]:
+    import tomllib
+
     try:
         if path.suffix == ".json":
             values = json.loads(text, object_pairs_hook=_distinct)

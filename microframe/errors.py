@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -94,6 +93,8 @@ def format_path(path: Iterable[str | int]) -> str:
 
 def nearest(name: object, candidates: Iterable[str]) -> str | None:
     """The candidate that was most likely meant by `name`, or None when none is close."""
+    import difflib
+
     by_lower_case = {candidate.lower(): candidate for candidate in candidates}
     matches = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=0.6)
     return by_lower_case[matches[0]] if matches else None

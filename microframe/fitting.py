@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from microframe.arrays import Array
-from microframe.configuration import Data, Training
+from microframe.configuration import Configuration, Data, Training
 from microframe.errors import DataError, Problem, UsageError
 from microframe.history import History
 from microframe.interfaces import Dataset, Loss
@@ -23,7 +24,7 @@ from microframe.preparation import (
     number_classes,
     prepare,
 )
-from microframe.samples import Samples, Split, as_array
+from microframe.samples import Samples, Split, as_array, as_rows
 from microframe.training import Run
 from microframe.values import check_leaf, describe_value
 
@@ -72,6 +73,25 @@ def given_data(dataset: Dataset, validation: Any, split: Split, weight: Any) -> 
             f"validation: expected a share from 0 to less than 1, or (x, y), received {describe_value(validation)}"
         )
     return GivenData(dataset, validation=share, split=split, weight=weight)
+
+
+def choose_data(
+    configuration: Configuration, x: Any, y: Any, validation: Any, split: Split | None, weight: Any
+) -> GivenData:
+    """The data given in Python, or else the configuration's, with `validation` and `split` in place of its own.
+
+    Raises:
+        UsageError: there is neither, or only a part of the former.
+    """
+    if x is not None:
+        return given_data(Dataset(as_rows(x), y), validation, split or "auto", weight)
+    if y is not None or weight is not None:
+        raise UsageError("y and sample_weight go with x, which is not given")
+    if configuration.data is None:
+        raise UsageError("no data is given: pass x and y, or configure [data]")
+    changes = {"validation": validation, "split": split}
+    chosen: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+    return configured_data(dataclasses.replace(configuration.data, **chosen))
 
 
 def configured_data(data: Data) -> GivenData:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -78,6 +77,8 @@ class History(Mapping[str, Array]):
         return f"History({self.epochs} epochs{'; last: ' if last else ''}{last})"
 
     def _repr_html_(self) -> str:
+        import html
+
         head = "".join(f"<th>{html.escape(name)}</th>" for name in self)
         rows = "".join(
             f"<tr><td>{epoch}</td>{''.join(f'<td>{format_value(value)}</td>' for value in values)}</tr>"

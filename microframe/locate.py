@@ -7,10 +7,17 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 Path = tuple[str | int, ...]
 Lines = dict[Path, int]
+
+_TOKEN = re.compile(
+    r"""\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}.*?'{3}|"(?:[^"\\]|\\.)*"|'[^']*'|\#[^\n]*|[{}\[\],=:]|[^\s{}\[\],=:"'\#]+""",
+    re.DOTALL,
+)
+"""Strings of every kind, comments, what stands between values, and words."""
 
 
 def line_finder(text: str, suffix: str) -> Callable[[Path], int | None]:
@@ -18,7 +25,13 @@ def line_finder(text: str, suffix: str) -> Callable[[Path], int | None]:
 
     A path that does not stand in the text gets the line of the nearest thing around it that does.
     """
-    lines = _lines_of_json(text) if suffix == ".json" else _lines_of_toml(text)
+    lines: Lines = {}
+    if suffix == ".json":
+        start, stop = text.index("{") + 1, text.rindex("}")
+        line = 1 + text.count("\n", 0, start)
+        _walk(text[start:stop], line, (), ":", lambda key: (json.loads(key),), lines)
+    else:
+        lines = _lines_of_toml(text)
 
     def find(path: Path) -> int | None:
         for length in range(len(path), 0, -1):
@@ -45,7 +58,7 @@ def _lines_of_toml(text: str) -> Lines:
             section = _section(parsed, statement, counts)
             lines.setdefault(section, start)
         else:
-            _note(parsed, section, start, lines)
+            _walk(statement, start, section, "=", _read_toml_key, lines)
         statement = ""
     return lines
 
@@ -66,34 +79,50 @@ def _section(parsed: dict[str, Any], statement: str, counts: Counter[Path]) -> P
     return path
 
 
-def _note(value: Any, path: Path, line: int, lines: Lines) -> None:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        lines.setdefault((*path, key), line)
-        _note(inner, (*path, key), line, lines)
-
-
-def _lines_of_json(text: str) -> Lines:
-    """Walk the tokens of a valid JSON text."""
-    lines: Lines = {}
-    stack: list[list[Any]] = []
-    expects_key = False
-    for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', text):
-        word = token.group()
-        if word in "}]":
-            stack.pop()
+def _walk(text: str, line: int, place: Path, separator: str, read_key: Callable[[str], Path], lines: Lines) -> None:
+    """Note the line of everything in `text`, which stands on `line`, holds keys and values, and belongs to `place`."""
+    levels = [_Level(place, is_table=True)]
+    key = ""
+    for token in _TOKEN.finditer(text):
+        word, level = token.group(), levels[-1]
+        here = line + text.count("\n", 0, token.start())
+        if word.startswith("#"):
+            continue
+        if word in {"]", "}"}:
+            levels.pop()
         elif word == ",":
-            expects_key = stack[-1][0] == "{"
-            if not expects_key:
-                stack[-1][1] += 1
-        elif word == ":":
-            expects_key = False
-        elif expects_key and word.startswith('"'):
-            stack[-1][1] = json.loads(word)
-        if word not in {"}", "]", ",", ":"}:
-            path = tuple(level[1] for level in stack if level[1] is not None)
-            lines.setdefault(path, text.count("\n", 0, token.start()) + 1)
-        if word in "{[":
-            stack.append([word, 0 if word == "[" else None])
-            expects_key = word == "{"
-    return lines
+            level.key = () if level.is_table else (level.key[0] + 1,)
+        elif level.is_table and not level.key:
+            if word == separator:
+                level.key, key = read_key(key), ""
+                for length in range(1, len(level.key) + 1):
+                    lines.setdefault((*level.place, *level.key[:length]), here)
+            else:
+                key += word
+        else:
+            place = (*level.place, *level.key)
+            lines.setdefault(place, here)
+            if word in {"[", "{"}:
+                levels.append(_Level(place, is_table=word == "{"))
+
+
+@dataclass
+class _Level:
+    """A table or an array that is being walked through, with the key or number of the value at hand."""
+
+    place: Path
+    is_table: bool
+    key: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key = () if self.is_table else (0,)
+
+
+def _read_toml_key(text: str) -> Path:
+    """``a."b c"`` -> ``("a", "b c")``."""
+    value: Any = tomllib.loads(f"{text} = 0")
+    path: list[str] = []
+    while isinstance(value, dict):
+        ((key, value),) = value.items()
+        path.append(key)
+    return tuple(path)

@@ -14,9 +14,8 @@ from microframe.checkpoint import Checkpoint
 from microframe.configuration import Configuration, Training, read_configuration
 from microframe.errors import ConfigError, ModelFileError, UsageError
 from microframe.evaluation import BATCH_ROWS, evaluate, fuse, outputs
-from microframe.fitting import GivenData, begin, configured_data, given_data, labelled_samples
 from microframe.history import History
-from microframe.interfaces import Activation, Callback, Dataset, Layer, Loss, Metric, Optimizer
+from microframe.interfaces import Activation, Callback, Layer, Loss, Metric, Optimizer
 from microframe.interfaces.callback import Listener
 from microframe.network import Network
 from microframe.packing import pack, providers, unpack
@@ -25,10 +24,9 @@ from microframe.quiet import quietly
 from microframe.randomness import generator
 from microframe.samples import Samples, Split, as_rows
 from microframe.storage import DAMAGE, ModelFile, write_model_file
-from microframe.summary import Summary
 
 if TYPE_CHECKING:
-    pass
+    from microframe.summary import Summary
 
 Named = str | Mapping[str, Any]
 """A component by its name, or by a mapping with ``type`` and fields."""
@@ -188,8 +186,10 @@ class Model:
             "seed": seed,
             "callbacks": callbacks,
         }
+        from microframe.fitting import begin, choose_data
+
         training = self._training(given)
-        data = self._data(x, y, validation, split, sample_weight)
+        data = choose_data(self.configuration, x, y, validation, split, sample_weight)
         begin(self, training, data, resume=resume, listeners=listeners).train()
         return self.history
 
@@ -264,6 +264,8 @@ class Model:
     ) -> dict[str, Any]:
         """Loss and metrics, by name; the metrics are those of the training unless given."""
         training = self._training({"metrics": metrics})
+        from microframe.fitting import labelled_samples
+
         samples = labelled_samples(self, training.loss, x, y, sample_weight)
         network, activation, loss = fuse(self.network, training.loss)
         return evaluate(network, activation, loss, training.metrics, samples)
@@ -317,6 +319,8 @@ class Model:
         Args:
             input_shape: the shape of one sample, for a model that is not built yet.
         """
+        from microframe.summary import Summary
+
         if self._network is None and input_shape is None:
             raise UsageError("the model is not built: give summary the shape of one input sample")
         network = self._network or Network(self.layers, input_shape or (), self.dtype)
@@ -337,17 +341,6 @@ class Model:
         if "loss" not in chosen:
             raise UsageError("no loss is given: pass loss=..., or configure [training]")
         return Training(**chosen)
-
-    def _data(self, x: Any, y: Any, validation: Any, split: Split | None, weight: Any) -> GivenData:
-        if x is not None:
-            return given_data(Dataset(as_rows(x), y), validation, split or "auto", weight)
-        if y is not None or weight is not None:
-            raise UsageError("y and sample_weight go with x, which is not given")
-        if self.configuration.data is None:
-            raise UsageError("no data is given: pass x and y, or configure [data]")
-        changes = {"validation": validation, "split": split}
-        chosen: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
-        return configured_data(dataclasses.replace(self.configuration.data, **chosen))
 
 
 def load(path: str | os.PathLike[str]) -> Model:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -150,6 +149,8 @@ def write_model_file(path: str | os.PathLike[str], manifest: Mapping[str, Any], 
     Raises:
         ModelFileError: the folder isn't there or cannot be written to.
     """
+    import tempfile
+
     target = Path(os.path.realpath(path))
     little_endian = {
         name: np.asarray(array, array.dtype.newbyteorder("<"), order="C") for name, array in tensors.items()

@@ -330,7 +330,9 @@ class Run:
     def _diverged(self, what: str, x: Array | None) -> TrainingDivergedError:
         where = first_nonfinite(self._network, x if x is not None else self._first_inputs())
         place = f"epoch {self.epoch + 1}, batch {min(self.batch + 1, self.batches)}"
-        suspect = f"the first value that is not finite is in {where}" if where else "the output of every layer is finite"
+        suspect = (
+            f"the first value that is not finite is in {where}" if where else "the output of every layer is finite"
+        )
         return TrainingDivergedError(f"{place}: {what}; {suspect}; a smaller learning rate or clip_norm may help")
 
     def _first_inputs(self) -> Array:

@@ -18,12 +18,26 @@ if TYPE_CHECKING:
     from microframe.summary import Summary
 
 
+def _parse_shape(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> Shape | None:
+    if text is None:
+        return None
+    extents = [extent.strip() for extent in text.split(",")]
+    if not all(extent.isdecimal() and int(extent) for extent in extents):
+        raise click.BadParameter(f"expected whole numbers of at least 1 with commas between, received {text!r}")
+    return tuple(map(int, extents))
+
+
 @click.command("inspect")
 @click.argument("file", type=click.Path())
-@click.option("--input-shape", metavar="N,N,...", help="The shape of one sample, where the data isn't at hand.")
+@click.option(
+    "--input-shape",
+    metavar="N,N,...",
+    callback=_parse_shape,
+    help="The shape of one sample, where the data isn't at hand.",
+)
 @json_option
 @common_options
-def command(file: str, input_shape: str | None, as_json: bool) -> int:
+def command(file: str, input_shape: Shape | None, as_json: bool) -> int:
     """Show the layers, shapes and sizes of the network in FILE, and where each part comes from.
 
     FILE is a configuration or a model file; of a model file the training history is shown in brief as well.
@@ -32,7 +46,7 @@ def command(file: str, input_shape: str | None, as_json: bool) -> int:
 
     path = Path(file)
     model = Model.load(path) if path.suffix == ".h5" else Model.from_config(path)
-    summary, reason = _summary(model, _parse_shape(input_shape))
+    summary, reason = _summary(model, input_shape)
     if as_json:
         print_json(_report(path, model, summary))
         return 0
@@ -46,15 +60,6 @@ def command(file: str, input_shape: str | None, as_json: bool) -> int:
         click.echo(f"shapes are not known: {reason}; --input-shape gives them")
     _print_model(model)
     return 0
-
-
-def _parse_shape(text: str | None) -> Shape | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(extent) for extent in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"expected whole numbers with commas, received {text!r}") from None
 
 
 def _summary(model: Model, shape: Shape | None) -> tuple[Summary | None, str]:

@@ -85,8 +85,10 @@ class Measurements:
 
     def compared(self, name: str, kind: str) -> list[float]:
         """For each round, the first contender's value over that of another, or less that of another."""
-        first, other = self.values(self.row.contenders[0].name), self.values(name)
-        pairs = zip(first, other, strict=True)
+        first = self.row.contenders[0].name
+        if first not in self.results:
+            return []
+        pairs = zip(self.values(first), self.values(name), strict=True)
         return [a / b if kind == "ratio" else a - b for a, b in pairs]
 
     def outcome(self, target: Target) -> tuple[float, bool] | None:

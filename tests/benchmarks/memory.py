@@ -34,6 +34,7 @@ def train(task: Task, threads: int) -> dict[str, Any]:
     arrays = [[size for size in sizes if size > LARGEST_NUMBER] for sizes in counted[1:]]
     numbers = max(len(sizes) for sizes in counted[1:]) - max(len(sizes) for sizes in arrays)
     return {
+        "peak_memory": None,
         "value": max(len(sizes) for sizes in arrays),
         "finding": f"{max(sum(sizes) for sizes in arrays)} bytes in arrays; {numbers} single numbers; "
         f"tracemalloc: {(held[1] - held[0]) / len(steps):.2g} bytes kept per step",

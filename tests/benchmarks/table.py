@@ -31,17 +31,17 @@ def _cells(measurements: Measurements, name: str) -> tuple[str, ...]:
     median = quantity(statistics.median(values), unit)
     if row.steps:
         median += f" ({quantity(statistics.median(values) / row.steps, unit)} a step)"
-    peak = max(result["peak_memory"] for result in measurements.results[name])
+    peak = _peak(measurements, name)
     comparison, targets = "", [target for target in row.targets if target.against == ("" if is_first else name)]
     kind = targets[0].kind if targets else "ratio"
-    if not is_first:
-        compared = measurements.compared(name, kind)
+    compared = [] if is_first else measurements.compared(name, kind)
+    if compared:
         comparison = f"{comparison_text(statistics.median(compared), kind)} ({_span(compared, kind)})"
     return (
         name,
         median,
         _span(values, unit),
-        f"{peak / 2**20:.0f} MiB",
+        "" if peak is None else f"{peak / 2**20:.0f} MiB",
         comparison,
         ", ".join(f"<= {comparison_text(target.at_most, _form(target, unit))}" for target in targets),
         ", ".join(_verdict(measurements, target) for target in targets),
@@ -61,6 +61,11 @@ def comparison_text(value: float, kind: str) -> str:
     if kind == "ratio":
         return f"{value:.2f}x"
     return f"{value * 1e3:+.0f} ms" if kind == "difference" else quantity(value, kind)
+
+
+def _peak(measurements: Measurements, name: str) -> int | None:
+    peaks = [int(result["peak_memory"]) for result in measurements.results[name] if result["peak_memory"] is not None]
+    return max(peaks, default=None)
 
 
 def _form(target: Target, unit: str) -> str:
@@ -95,7 +100,7 @@ def as_json(measurements: Measurements) -> dict[str, Any]:
             "values": measurements.values(name),
             "median": statistics.median(measurements.values(name)),
             "ratios": measurements.compared(name, "ratio") if row.unit == "seconds" else None,
-            "peak_memory": max(result["peak_memory"] for result in results),
+            "peak_memory": _peak(measurements, name),
             "agrees": measurements.agrees(name),
             "finding": results[0].get("finding"),
         }

@@ -61,7 +61,6 @@ def train(task: Task, threads: int) -> dict[str, Any]:
 def limit(task: Task, threads: int) -> dict[str, Any]:
     """Seconds for the matrix products of an epoch, into arrays that exist, on batches that need no gathering."""
     x, _ = samples(task)
-    x = x.astype(task.dtype)
     kernels = [kernel for kernel, _ in weights(task)]
     values = [_random(task, units) for units in task.sizes[1:]]
     gradients = [_random(task, units) for units in task.sizes[1:]]

@@ -12,7 +12,7 @@ import sys
 
 
 def main(call: str, task_name: str, threads: str) -> None:
-    """Run the contender and print its result, with the peak of the memory that the process held, in bytes."""
+    """Run the contender and print its result, with the peak of this process's memory unless it says otherwise."""
     module, _, function = call.partition(":")
     task = None
     if task_name:
@@ -21,7 +21,7 @@ def main(call: str, task_name: str, threads: str) -> None:
         task = TASKS[task_name]
     result = getattr(importlib.import_module(module), function)(task, int(threads))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({**result, "peak_memory": peak * (1 if sys.platform == "darwin" else 1024)}))
+    print(json.dumps({"peak_memory": peak * (1 if sys.platform == "darwin" else 1024), **result}))
 
 
 if __name__ == "__main__":

@@ -54,9 +54,12 @@ def test_version_is_told(microframe):
 
 def test_the_installed_script_is_the_module(tmp_path):
     script = Path(sysconfig.get_path("scripts"), "microframe")
-    arguments = {"cwd": tmp_path, "capture_output": True, "encoding": "utf-8", "check": True}
-    by_script = subprocess.run([script, "--help"], **arguments).stdout
-    assert by_script == subprocess.run([sys.executable, "-m", "microframe", "--help"], **arguments).stdout
+    shown = [
+        subprocess.run([*command, "train", "--help"], cwd=tmp_path, capture_output=True, check=True).stdout
+        for command in ([script], [sys.executable, "-m", "microframe"])
+    ]
+    assert shown[0] == shown[1]
+    assert shown[0].startswith(b"Usage: microframe train")
 
 
 def test_without_a_command_help_is_shown_as_a_usage_error(refused):

@@ -27,6 +27,22 @@ def trained(folder, *, rows, target, loss="cross_entropy", header=None, units=2)
     return model
 
 
+def read_columns(path):
+    """The columns of a file of predictions, by name."""
+    if path.suffix == ".csv":
+        with path.open(newline="", encoding="utf-8") as stream:
+            return {head: cells for head, *cells in zip(*csv.reader(stream), strict=True)}
+    if path.suffix == ".json":
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {name: [row[name] for row in rows] for name in rows[0]}
+    if path.suffix == ".npz":
+        with np.load(path) as file:
+            return dict(file)
+    with h5py.File(path) as file:
+        columns = {name: file[name][()] for name in file}
+    return {"tree": np.char.decode(columns.pop("tree"), "utf-8"), **columns}
+
+
 def test_predictions_are_a_table_on_stdout_and_nothing_else(microframe, leaves, table):
     result = microframe("predict", leaves / "leaves.h5", "-", stdin=FEATURES)
     assert (result.code, result.stderr) == (0, "")
@@ -49,23 +65,12 @@ def test_predictions_are_written_in_the_form_of_the_file_s_ending(ending, microf
     assert (result.code, result.stdout) == (0, "")
     assert result.stderr == f"saved {path.name} (3 predictions)\n"
 
-    if ending == ".csv":
-        with path.open(newline="", encoding="utf-8") as stream:
-            columns = dict(zip(("tree", "ash", "elm", "oak"), zip(*list(csv.reader(stream))[1:], strict=True), strict=True))
-    elif ending == ".json":
-        rows = json.loads(path.read_text())
-        columns = {name.removeprefix("probability_"): [row[name] for row in rows] for name in rows[0]}
-    elif ending == ".npz":
-        with np.load(path) as arrays:
-            columns = {name.removeprefix("probability_"): arrays[name] for name in arrays}
-    else:
-        with h5py.File(path) as file:
-            columns = {name.removeprefix("probability_"): file[name][()] for name in file}
-            columns["tree"] = np.char.decode(columns["tree"], "utf-8")
-    assert list(columns["tree"]) == TREES
+    columns = read_columns(path)
+    assert list(columns) == ["tree", "probability_ash", "probability_elm", "probability_oak"]
+    tree, *probabilities = columns.values()
+    assert list(tree) == TREES
     expected = load(leaves / "leaves.h5").predict_proba(np.array(ROWS, np.float64))
-    received = np.column_stack([np.asarray(columns[name], np.float32) for name in ("ash", "elm", "oak")])
-    np.testing.assert_array_equal(received, expected)
+    np.testing.assert_array_equal(np.column_stack(probabilities).astype(np.float32), expected)
 
 
 def test_json_goes_to_stdout_also_when_a_file_is_written(microframe, leaves, tmp_path):
