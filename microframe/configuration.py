@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -119,7 +120,8 @@ def read_configuration(path: str | Path, overrides: Sequence[str] = ()) -> Confi
         from microframe.locate import line_finder
 
         find_line = line_finder(text, path.suffix)
-        raise ConfigError([_locate(problem, applied, str(path), find_line(problem.path)) for problem in problems])
+        located = [_locate(problem, applied, str(path), find_line(problem.path)) for problem in problems]
+        raise ConfigError(sorted(located, key=lambda problem: problem.line or math.inf))
     return configuration
 
 

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 Path = tuple[str | int, ...]
@@ -25,13 +25,7 @@ def line_finder(text: str, suffix: str) -> Callable[[Path], int | None]:
 
     A path that does not stand in the text gets the line of the nearest thing around it that does.
     """
-    lines: Lines = {}
-    if suffix == ".json":
-        start, stop = text.index("{") + 1, text.rindex("}")
-        line = 1 + text.count("\n", 0, start)
-        _walk(text[start:stop], line, (), ":", lambda key: (json.loads(key),), lines)
-    else:
-        lines = _lines_of_toml(text)
+    lines = _lines_of_json(text) if suffix == ".json" else _lines_of_toml(text)
 
     def find(path: Path) -> int | None:
         for length in range(len(path), 0, -1):
@@ -56,7 +50,7 @@ def _lines_of_toml(text: str) -> Lines:
             continue
         if re.match(r"\s*\[", statement):
             section = _section(parsed, statement, counts)
-            lines.setdefault(section, start)
+            _note(section, 0, start, lines)
         else:
             _walk(statement, start, section, "=", _read_toml_key, lines)
         statement = ""
@@ -79,50 +73,63 @@ def _section(parsed: dict[str, Any], statement: str, counts: Counter[Path]) -> P
     return path
 
 
-def _walk(text: str, line: int, place: Path, separator: str, read_key: Callable[[str], Path], lines: Lines) -> None:
-    """Note the line of everything in `text`, which stands on `line`, holds keys and values, and belongs to `place`."""
+def _lines_of_json(text: str) -> Lines:
+    lines: Lines = {}
+    start, stop = text.index("{") + 1, text.rindex("}")
+    first = 1 + text.count("\n", 0, start)
+    _walk(text[start:stop], first, (), ":", lambda key: (json.loads(key),), lines)
+    return lines
+
+
+@dataclass
+class _Level:
+    """A table or an array that is being walked through, with the key or the number of the value at hand."""
+
+    place: Path
+    is_table: bool
+    key: Path = ()
+    number: int = 0
+
+    def inner(self) -> Path:
+        return (*self.place, *self.key) if self.is_table else (*self.place, self.number)
+
+
+def _walk(text: str, first: int, place: Path, separator: str, read_key: Callable[[str], Path], lines: Lines) -> None:
+    """Note the lines of the keys and values in `text`, which begins on line `first` and belongs to `place`."""
     levels = [_Level(place, is_table=True)]
     key = ""
     for token in _TOKEN.finditer(text):
         word, level = token.group(), levels[-1]
-        here = line + text.count("\n", 0, token.start())
+        line = first + text.count("\n", 0, token.start())
         if word.startswith("#"):
             continue
         if word in {"]", "}"}:
             levels.pop()
         elif word == ",":
-            level.key = () if level.is_table else (level.key[0] + 1,)
+            level.key, level.number = (), level.number + 1
         elif level.is_table and not level.key:
-            if word == separator:
-                level.key, key = read_key(key), ""
-                for length in range(1, len(level.key) + 1):
-                    lines.setdefault((*level.place, *level.key[:length]), here)
-            else:
+            if word != separator:
                 key += word
+                continue
+            level.key, key = read_key(key), ""
+            _note(level.inner(), len(level.place), line, lines)
         else:
-            place = (*level.place, *level.key)
-            lines.setdefault(place, here)
+            lines.setdefault(level.inner(), line)
             if word in {"[", "{"}:
-                levels.append(_Level(place, is_table=word == "{"))
+                levels.append(_Level(level.inner(), is_table=word == "{"))
 
 
-@dataclass
-class _Level:
-    """A table or an array that is being walked through, with the key or number of the value at hand."""
-
-    place: Path
-    is_table: bool
-    key: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.key = () if self.is_table else (0,)
+def _note(path: Path, known: int, line: int, lines: Lines) -> None:
+    """Note `path` and what it opens on its way, beyond its first `known` steps."""
+    for length in range(known, len(path)):
+        lines.setdefault(path[: length + 1], line)
 
 
 def _read_toml_key(text: str) -> Path:
     """``a."b c"`` -> ``("a", "b c")``."""
     value: Any = tomllib.loads(f"{text} = 0")
-    path: list[str] = []
+    path: Path = ()
     while isinstance(value, dict):
         ((key, value),) = value.items()
-        path.append(key)
-    return tuple(path)
+        path = (*path, key)
+    return path

@@ -16,11 +16,10 @@ from microframe.values import describe_value
 
 @dataclass(frozen=True)
 class Override:
-    """A setting that was given: its text, the path it sets from the root of the configuration, and the value."""
+    """A setting that was given: its text, and the path from the root of the configuration that it sets."""
 
     text: str
     path: tuple[str | int, ...]
-    value: Any
 
 
 def apply_overrides(
@@ -47,7 +46,7 @@ def apply_overrides(
             continue
         path = _set(values, _from_root(keys, root), _read_value(value.strip()), root, text, problems)
         if path is not None:
-            applied.append(Override(text, path, value))
+            applied.append(Override(text, path))
     return applied
 
 

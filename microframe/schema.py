@@ -31,7 +31,7 @@ def configuration_schema() -> Schema:
 def component_schema(component: type[Component]) -> Schema:
     """The schema of a table that configures `component`."""
     schema = _settings_schema(component)
-    schema["properties"] = {"type": {"const": registry.reference(component)}, **schema["properties"]}
+    schema["properties"] = {"type": {"enum": _names(component)}, **schema["properties"]}
     schema["required"] = ["type", *schema.get("required", [])]
     return schema
 
@@ -39,15 +39,22 @@ def component_schema(component: type[Component]) -> Schema:
 def _kind_schema(kind: str) -> Schema:
     parts = [registry.get(kind, name) for name in registry.names(kind)]
     bare = [part for part in parts if "required" not in _settings_schema(part)]
-    names = {"enum": [registry.reference(part) for part in bare]}
+    names = {"enum": [name for part in bare for name in _names(part)]}
     return {"anyOf": [names, *map(component_schema, parts)]}
+
+
+def _names(component: type[Component]) -> list[str]:
+    """The plain name, if no standard part has it, and the qualified one."""
+    reference = registry.reference(component)
+    hidden = component.type in registry.standard_names(component.kind)
+    return [reference] if hidden else [component.type, reference]
 
 
 def _settings_schema(settings: type[Settings]) -> Schema:
     fields = settings.fields()
     schema: Schema = {
         "type": "object",
-        "description": (settings.__doc__ or "").strip().partition("\n\n")[0],
+        "description": " ".join((settings.__doc__ or "").partition("\n\n")[0].split()),
         "properties": {field.name: _field_schema(settings, field.name) for field in fields},
         "additionalProperties": False,
     }

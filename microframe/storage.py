@@ -17,7 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -56,11 +57,9 @@ class ModelFile:
             reason = os.strerror(error.errno) if error.errno else error
             raise ModelFileError(f"{self.path}: not an HDF5 file, or a damaged one ({reason})") from error
         try:
-            self.manifest = self._read_manifest()
+            with self._naming_damage():
+                self.manifest = self._read_manifest()
             self._tensors: dict[str, dict[str, Any]] = self.manifest["tensors"]
-        except DAMAGE as error:
-            self._file.close()
-            raise ModelFileError(f"{self.path}: damaged: {error}") from error
         except BaseException:
             self._file.close()
             raise
@@ -84,24 +83,32 @@ class ModelFile:
 
     def read(self, path: str) -> Array:
         """A tensor, checked against its digest."""
-        dataset = self._dataset(path)
-        return self.read_into(path, np.empty(dataset.shape, dataset.dtype))
+        with self._naming_damage():
+            dataset = self._dataset(path)
+            return self.read_into(path, np.empty(dataset.shape, dataset.dtype))
 
     def read_into(self, path: str, out: Array) -> Array:
         """Read a tensor into `out`, which must have its shape and dtype, and check its digest."""
-        entry = self._entry(path)
-        dataset = self._dataset(path)
-        stored, expected = (dataset.shape, dataset.dtype.str), (tuple(entry["shape"]), entry["dtype"])
-        if stored != expected or expected != (out.shape, out.dtype.str):
-            raise ModelFileError(
-                f"{self.path}: /{path} is {stored[1]} of shape {stored[0]}, the manifest says {expected[1]} of shape "
-                f"{expected[0]}, and the network wants {out.dtype.str} of shape {out.shape}"
-            )
-        if out.size:
-            dataset.read_direct(out)
-        if _digest(out) != entry["sha256"]:
-            raise ModelFileError(f"{self.path}: /{path} is damaged: its digest is not the one in the manifest")
+        with self._naming_damage():
+            entry, dataset = self._entry(path), self._dataset(path)
+            stored, expected = (dataset.shape, dataset.dtype.str), (tuple(entry["shape"]), entry["dtype"])
+            if stored != expected or expected != (out.shape, out.dtype.str):
+                raise ModelFileError(
+                    f"{self.path}: /{path} is {stored[1]} of shape {stored[0]}, the manifest says {expected[1]} of "
+                    f"shape {expected[0]}, and the network wants {out.dtype.str} of shape {out.shape}"
+                )
+            if out.size:
+                dataset.read_direct(out)
+            if _digest(out) != entry["sha256"]:
+                raise ModelFileError(f"{self.path}: /{path} is damaged: its digest is not the one in the manifest")
         return out
+
+    @contextmanager
+    def _naming_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGE as error:
+            raise ModelFileError(f"{self.path}: damaged: {error}") from error
 
     def _dataset(self, path: str) -> Any:
         """A dataset that lies in this file as it is: not filtered, linked, or left for the library to make up."""

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from microframe import Callback, History, Model, TrainingDivergedError, UsageError, load, register
-from microframe.interfaces.callback import Listener
 from microframe import samples as samples_module
+from microframe.interfaces.callback import Listener
 from microframe.standard.callbacks import EarlyStopping, ReduceOnPlateau, WeightRecorder
 from microframe.standard.layers import Dense
 from microframe.standard.metrics import Accuracy, MeanAbsoluteError

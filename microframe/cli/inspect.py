@@ -9,7 +9,7 @@ import click
 
 from microframe.cli.options import common_options, json_option
 from microframe.cli.output import format_cell, print_json, print_table
-from microframe.errors import DataError
+from microframe.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from microframe.arrays import Shape
@@ -46,6 +46,8 @@ def command(file: str, input_shape: Shape | None, as_json: bool) -> int:
 
     path = Path(file)
     model = Model.load(path) if path.suffix == ".h5" else Model.from_config(path)
+    if model.is_built and input_shape is not None:
+        raise UsageError(f"{file} is a trained model, whose input shape is known: leave out --input-shape")
     summary, reason = _summary(model, input_shape)
     if as_json:
         print_json(_report(path, model, summary))

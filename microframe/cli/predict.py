@@ -108,11 +108,21 @@ def _write(path: Path, columns: dict[str, Array]) -> None:
     elif path.suffix == ".json":
         path.write_text(json.dumps(_records(columns), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     elif path.suffix == ".npz":
-        import numpy as np
-
-        np.savez(path, **columns)  # type: ignore[arg-type]
+        _write_npz(path, columns)
     else:
         _write_hdf5(path, columns)
+
+
+def _write_npz(path: Path, columns: dict[str, Array]) -> None:
+    """As numpy.savez, which cannot write an array that is called like one of its own arguments."""
+    import zipfile
+
+    from numpy.lib import format as npy
+
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, column in columns.items():
+            with archive.open(f"{name}.npy", "w") as stream:
+                npy.write_array(stream, column, allow_pickle=False)
 
 
 def _write_hdf5(path: Path, columns: dict[str, Array]) -> None:
@@ -122,4 +132,4 @@ def _write_hdf5(path: Path, columns: dict[str, Array]) -> None:
     with h5py.File(path, "w") as file:
         for name, column in columns.items():
             is_text = column.dtype.kind == "U"
-            file.create_dataset(name, data=np.char.encode(column, "utf-8") if is_text else column)
+            file.create_dataset(name.replace("/", "_"), data=np.char.encode(column, "utf-8") if is_text else column)

@@ -92,10 +92,12 @@ def _live_progress(run: Run) -> Progress:
     from rich.table import Column
     from rich.text import Text
 
+    first = _samples_done(run)
+
     class RateColumn(ProgressColumn):
         def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text(f"{speed:,.0f} samples/s" if speed else "", style="progress.data.speed")
+            rate = (task.completed - first) / max(run.seconds, 1e-9)
+            return Text(f"{rate:,.0f} samples/s" if rate else "", style="progress.data.speed")
 
     class ReportColumn(ProgressColumn):
         def render(self, task: Any) -> Text:
@@ -104,10 +106,11 @@ def _live_progress(run: Run) -> Progress:
     class RunProgress(Progress):
         def get_renderables(self) -> Iterable[RenderableType]:
             for task in self.tasks:
-                done = run.epoch * run.samples + min(run.batch * run.batch_size, run.samples)
                 epoch = min(run.epoch + 1, run.settings.epochs)
                 text = describe(run) or (f"loss {format_value(run.loss)}" if run.step else "")
-                self.update(task.id, completed=done, description=f"epoch {epoch}/{run.settings.epochs}", text=text)
+                self.update(
+                    task.id, completed=_samples_done(run), description=f"epoch {epoch}/{run.settings.epochs}", text=text
+                )
             yield from super().get_renderables()
 
     progress = RunProgress(
@@ -118,5 +121,9 @@ def _live_progress(run: Run) -> Progress:
         ReportColumn(),
         console=Console(stderr=True),
     )
-    progress.add_task("", total=run.settings.epochs * run.samples, text="", completed=run.epoch * run.samples)
+    progress.add_task("", total=run.settings.epochs * run.samples, text="", completed=first)
     return progress
+
+
+def _samples_done(run: Run) -> int:
+    return run.epoch * run.samples + min(run.batch * run.batch_size, run.samples)

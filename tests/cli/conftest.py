@@ -73,6 +73,8 @@ Process = Callable[..., Result]
 
 
 def environment(**changes: str) -> dict[str, str]:
+    if "PYTHONPATH" in changes and "PYTHONPATH" in os.environ:
+        changes["PYTHONPATH"] += os.pathsep + os.environ["PYTHONPATH"]
     return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "120", **changes}
 
 

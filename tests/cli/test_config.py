@@ -101,8 +101,8 @@ def test_the_schema_describes_every_standard_part(microframe):
     schema = result.json
     assert schema["required"] == ["layers"]
     _names, *layers = schema["$defs"]["layer"]["anyOf"]
-    required = {layer["properties"]["type"]["const"]: layer["required"] for layer in layers}
-    assert required["dense"] == ["type", "units"]
+    (dense,) = [layer for layer in layers if '"dense"' in json.dumps(layer["properties"]["type"])]
+    assert dense["required"] == ["type", "units"]
     assert "adam" in schema["$defs"]["optimizer"]["anyOf"][0]["enum"]
 
 

@@ -89,3 +89,7 @@ def test_a_damaged_model_is_recognised(refused, tmp_path):
     content[-100] ^= 1
     path.write_bytes(content)
     assert "is damaged" in refused(6, "inspect", "model.h5")
+
+
+def test_the_input_shape_of_a_trained_model_is_not_for_the_asking(refused, digits):
+    assert "whose input shape is known: leave out --input-shape" in refused(2, "inspect", digits, "--input-shape", "3")

@@ -49,6 +49,24 @@ time.sleep(60)
 """
 
 
+HANG_IN_BATCH = """
+import time
+from microframe import Callback, hookimpl
+
+class Hang(Callback):
+    def batch_end(self, run, memory):
+        print("batch at work", flush=True)
+        while run.stopping is None:
+            time.sleep(0.01)
+        print("noticed", flush=True)
+        time.sleep(60)
+
+@hookimpl
+def microframe_components():
+    return [Hang]
+"""
+
+
 @pytest.fixture
 def start(tmp_path):
     """Starts a command in a process group of its own."""
@@ -94,7 +112,6 @@ def test_ctrl_c_saves_what_there_is_and_resume_goes_on_as_if_nothing_had_happene
     press_ctrl_c(process)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    *_, stopped, saved = stderr.splitlines() if "stopped" in stderr else ["", "", ""]
     assert '"stopped": "interrupted"' in stdout
     assert "Traceback" not in stderr
 
@@ -120,6 +137,19 @@ def test_ctrl_c_says_where_training_stopped_and_what_was_saved(start, tmp_path):
     epoch = load(tmp_path / "model.h5").history.epochs
     assert re.fullmatch(rf"stopped after epoch {epoch}(, batch \d+/\d+)?: interrupted", stopped)
     assert saved == "saved model.h5"
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_batch(start, tmp_path):
+    (tmp_path / "net.toml").write_text(NET)
+    (tmp_path / "hang.py").write_text(HANG_IN_BATCH)
+    process = start("train", "net.toml", "--plugin", "hang.py", "--set", "callbacks=['hang']")
+    assert process.stdout.readline() == "batch at work\n"
+    press_ctrl_c(process)
+    assert process.stdout.readline() == "noticed\n"
+    press_ctrl_c(process)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout, stderr.strip()) == (130, "", "interrupted")
+    assert not (tmp_path / "net.h5").exists()
 
 
 def test_ctrl_c_before_training_ends_quietly_and_writes_nothing(start, tmp_path):

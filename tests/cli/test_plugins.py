@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from microframe import __version__, load
@@ -55,7 +57,7 @@ def test_the_standard_parts_are_listed_like_a_plugin(microframe, table):
     assert head == ["plugin", "distribution", "version", "state", "provides"]
     standard = next(row for row in rows if row[0] == "standard")
     assert standard[1:4] == ["microframe", __version__, "ok"]
-    assert "14 activations, 10 losses, 8 optimizers" in standard[4]
+    assert re.match(r"\d+ layers, \d+ activations, \d+ losses, ", standard[4])
 
 
 def test_an_installed_plugin_is_listed_with_what_it_provides(microframe, plugin_folder):

@@ -184,3 +184,15 @@ def test_a_samples_file_is_named_when_it_is_wrong(refused, leaves, tmp_path):
 def test_a_file_that_is_no_model_has_an_exit_code_of_its_own(content, refused, tmp_path):
     (tmp_path / "model.h5").write_bytes(content)
     assert refused(6, "predict", "model.h5", "-", stdin=FEATURES).startswith("error: model.h5: not an HDF5 file")
+
+
+@pytest.mark.parametrize("ending", [".npz", ".h5"])
+def test_a_target_may_have_any_name(ending, microframe, tmp_path):
+    trained(
+        tmp_path, rows=[(1, 2), (2, 4), (3, 6)], target="file/x", loss="mean_squared_error", header="a,file/x", units=1
+    )
+    name = f"predictions{ending}"
+    assert microframe("predict", "model.h5", "-", "-o", name, stdin="a\n1\n").code == 0
+    path = tmp_path / name
+    with np.load(path) if ending == ".npz" else h5py.File(path) as file:
+        assert len(file[{".npz": "file/x", ".h5": "file_x"}[ending]]) == 1

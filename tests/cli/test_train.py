@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -126,7 +128,6 @@ def test_an_existing_file_is_touched_only_on_request(microframe, refused, leaves
     ("output", "message"),
     [
         ("none/model.h5", "none/model.h5: there is no folder none"),
-        ("/proc/model.h5", "/proc/model.h5: cannot be written"),
         (".", "File '.' is a directory"),
     ],
 )
@@ -136,13 +137,24 @@ def test_an_output_that_cannot_be_written_is_refused_before_training(output, mes
     assert "epoch" not in error
 
 
+def test_a_folder_that_is_read_only_is_refused_before_training(refused, leaves, tmp_path):
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o500)
+    if os.access(folder, os.W_OK):  # the administrator may write anywhere but to what the system makes up
+        folder = Path("/proc")
+    if not folder.exists():
+        pytest.skip("there is no folder that cannot be written to")
+    error = refused(2, "train", leaves / "leaves.toml", "--output", folder / "model.h5")
+    assert error.startswith(f"error: {folder / 'model.h5'}: cannot be written: ")
+
+
 def test_a_configuration_with_mistakes_lists_them_all_with_their_lines(refused, leaves, tmp_path):
     text = (leaves / "leaves.toml").read_text()
     (tmp_path / "net.toml").write_text(text.replace("units = 3", "unit = 3").replace('"adam"', '"adan"'))
     lines = refused(3, "train", "net.toml").removeprefix("error: ").splitlines()
     assert [line.partition(": expected")[0] for line in lines] == [
-        "net.toml:9: layers[1].unit",
         "net.toml:7: layers[1].units",
+        "net.toml:9: layers[1].unit",
         "net.toml:14: training.optimizer.type",
     ]
     assert lines[2].endswith("received 'adan' (did you mean 'adam'?)")

@@ -1,0 +1,192 @@
+"""Plugins that pip has installed into an environment of its own, as anybody's would be."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).parent
+CHECKOUT = TESTS.parent
+SWISH = TESTS / "plugins_for_tests" / "microframe_swish"
+MOMENTUM = TESTS / "models" / "notebook_momentum"
+
+NET = """\
+[data]
+source = "digits"
+test = 0.2
+
+[[layers]]
+type = "standardize"
+
+[[layers]]
+type = "dense"
+units = 16
+activation = { type = "swish", beta = 1.5 }
+
+[[layers]]
+type = "dense"
+units = 10
+activation = "softmax"
+
+[training]
+loss = "cross_entropy"
+optimizer = { type = "notebook_momentum", learning_rate = 0.02, momentum = 0.5 }
+metrics = ["accuracy"]
+epochs = 3
+"""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with microframe and two plugins, and a model that was trained with both."""
+
+    python: Path
+    wheels: dict[str, Path]
+    folder: Path
+
+    def run(self, *words: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self.python), *map(str, words)],
+            cwd=self.folder,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+
+    def pip(self, *words: object) -> None:
+        result = self.run("-m", "pip", *words)
+        assert result.returncode == 0, result.stderr
+
+    def microframe(self, *words: object) -> subprocess.CompletedProcess[str]:
+        result = self.run("-m", "microframe", *words)
+        assert "Traceback" not in result.stderr
+        return result
+
+    def json(self, *words: object) -> Any:
+        result = self.microframe(*words, "--json")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    @contextmanager
+    def without(self, distribution: str) -> Iterator[None]:
+        """While inside, `distribution` is not installed."""
+        self.pip("uninstall", "--yes", distribution)
+        try:
+            yield
+        finally:
+            self.pip("install", "--no-deps", "--no-index", self.wheels[distribution])
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory) -> Environment:
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder / "venv", symlinks=os.name == "posix")
+    scripts = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
+    python = Path(sysconfig.get_path("scripts", "venv", scripts)) / Path(sys.executable).name
+    # what microframe depends on, pip and the build tool come from the environment that the tests run in
+    packages = Path(sysconfig.get_path("purelib", "venv", scripts))
+    (packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    found = Environment(python, {}, folder)
+    found.pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", folder, CHECKOUT, SWISH, MOMENTUM)
+    for wheel in folder.glob("*.whl"):
+        found.wheels[wheel.name.partition("-")[0].replace("_", "-")] = wheel
+    found.pip("install", "--no-deps", "--no-index", "--ignore-installed", *found.wheels.values())
+    (folder / "net.toml").write_text(NET)
+    result = found.microframe("run", "net.toml")
+    assert result.returncode == 0, result.stderr
+    return found
+
+
+def predict(environment):
+    return environment.microframe("run", "net.h5", CHECKOUT / "models" / "digits-samples.csv")
+
+
+def test_the_plugin_is_the_readme_s(environment):
+    assert (SWISH / "microframe_swish.py").read_text() in (CHECKOUT / "README.md").read_text()
+
+
+def test_microframe_runs_from_the_new_environment(environment):
+    assert environment.run("-c", "import microframe; print(microframe.__file__)").stdout.startswith(
+        str(environment.folder)
+    )
+    script = environment.python.parent / "microframe"
+    assert subprocess.run([script, "--version"], capture_output=True, check=True).stdout.startswith(b"microframe, ")
+
+
+def test_plugins_are_found_by_their_entry_points(environment):
+    rows = {row["name"]: row for row in environment.json("plugins", "list")}
+    assert list(rows) == ["standard", "notebook_momentum", "swish", "swish_command"]
+    assert rows["swish"]["distribution"] == "microframe-swish"
+    assert rows["swish"]["provides"] == {"activation": ["swish"]}
+    assert rows["swish_command"]["provides"] == {"command": ["swish"]}
+    assert {row["state"] for row in rows.values()} == {"ok"}
+
+
+def test_a_plugin_s_command_is_a_command(environment):
+    result = environment.microframe("swish", "1")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "0.731059\n", "")
+
+
+def test_a_model_that_needs_a_plugin_predicts_in_a_new_process(environment):
+    result = predict(environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(result.stdout.splitlines()) == 12
+
+
+def test_the_model_file_records_who_provided_each_part(environment):
+    report = environment.json("inspect", "net.h5")
+    assert report["config"]["layers"][1]["activation"] == {"type": "swish.swish", "beta": 1.5}
+    swish = {"plugin": "swish", "distribution": "microframe-swish", "version": "1.0"}
+    assert report["providers"]["activation:swish.swish"] == swish
+    momentum = report["providers"]["optimizer:notebook_momentum.notebook_momentum"]
+    assert momentum["distribution"] == "microframe-notebook-momentum"
+    assert "swish (microframe-swish 1.0)" in environment.microframe("inspect", "net.h5").stdout
+
+
+def test_predicting_imports_the_plugins_of_the_layers_alone(environment):
+    samples = CHECKOUT / "models" / "digits-samples.csv"
+    report = environment.run("-v", "-m", "microframe", "predict", "net.h5", samples).stderr
+    imported = set(re.findall(r"^import '(\S+)'", report, re.MULTILINE))
+    assert "microframe_swish" in imported
+    assert not imported & {"microframe_swish_command", "notebook_momentum"}
+
+
+@pytest.mark.parametrize("words", [["--no-plugins"], ["--without", "swish"], ["--without", "microframe-swish"]])
+def test_a_plugin_that_is_left_out_cannot_be_used(words, environment):
+    result = environment.microframe("predict", "net.h5", CHECKOUT / "models" / "digits-samples.csv", *words)
+    assert (result.returncode, result.stdout) == (5, "")
+    assert "the activation 'swish.swish' needs the plugin 'swish', left out on request" in result.stderr
+
+
+def test_without_the_optimizer_s_plugin_a_model_still_predicts_but_cannot_be_trained(environment):
+    before = predict(environment).stdout
+    with environment.without("microframe-notebook-momentum"):
+        after = predict(environment)
+        assert (after.returncode, after.stdout, after.stderr) == (0, before, "")
+        assert environment.microframe("inspect", "net.h5").returncode == 0
+        resumed = environment.microframe("train", "net.h5", "--resume", "--epochs", 4)
+        assert resumed.returncode == 5
+        assert "needs the plugin 'notebook_momentum', not installed" in resumed.stderr
+    assert environment.microframe("train", "net.h5", "--resume", "--epochs", 4).returncode == 0
+
+
+def test_without_a_layer_s_plugin_the_error_says_what_is_missing(environment):
+    with environment.without("microframe-swish"):
+        result = predict(environment)
+        assert (result.returncode, result.stdout) == (5, "")
+        assert "the activation 'swish.swish' needs the plugin 'swish', not installed" in result.stderr
+        assert environment.microframe("config", "validate", "net.toml").returncode == 3
+    assert predict(environment).returncode == 0

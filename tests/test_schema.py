@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microframe.configuration import Configuration
+from microframe.interfaces import Activation
+from microframe.registry import KINDS, Registry, registry
+from microframe.schema import component_schema, configuration_schema
+
+MODELS = sorted(Path(__file__).parent.parent.glob("models/*.toml"))
+PARTS = [(kind, name) for kind in KINDS for name in registry.standard_names(kind)]
+TYPES = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+}
+KEYWORDS = {
+    "$schema",
+    "$defs",
+    "$ref",
+    "title",
+    "description",
+    "default",
+    "type",
+    "enum",
+    "const",
+    "anyOf",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "prefixItems",
+    "minItems",
+    "maxItems",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+}
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return configuration_schema()
+
+
+def schemas_within(schema: Any) -> list[dict[str, Any]]:
+    """`schema` and every schema inside it."""
+    inner = [
+        *schema.get("properties", {}).values(),
+        *schema.get("$defs", {}).values(),
+        *schema.get("anyOf", []),
+        *schema.get("prefixItems", []),
+    ]
+    if isinstance(schema.get("items"), dict):
+        inner.append(schema["items"])
+    return [schema, *[found for one in inner for found in schemas_within(one)]]
+
+
+def accepts(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> bool:
+    """Whether `value` is valid by the keywords of JSON Schema that are in use."""
+    if "$ref" in schema:
+        return accepts(root["$defs"][schema["$ref"].rpartition("/")[2]], value, root)
+    checks = [
+        "type" not in schema or has_type(value, schema["type"]),
+        "enum" not in schema or value in schema["enum"],
+        "const" not in schema or value == schema["const"],
+        "anyOf" not in schema or any(accepts(one, value, root) for one in schema["anyOf"]),
+    ]
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        checks += [name in value for name in schema.get("required", [])]
+        checks += [accepts(properties[name], inner, root) for name, inner in value.items() if name in properties]
+        checks.append(schema.get("additionalProperties", True) or value.keys() <= properties.keys())
+    if isinstance(value, list):
+        first = schema.get("prefixItems", [])
+        checks += [accepts(one, inner, root) for one, inner in zip(first, value, strict=False)]
+        rest = schema.get("items", True)
+        checks += [accepts(rest, inner, root) if isinstance(rest, dict) else rest for inner in value[len(first) :]]
+        checks.append(schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)))
+    if isinstance(value, int | float):
+        checks.append(schema.get("minimum", value) <= value <= schema.get("maximum", value))
+        checks.append("exclusiveMinimum" not in schema or schema["exclusiveMinimum"] < value)
+        checks.append("exclusiveMaximum" not in schema or value < schema["exclusiveMaximum"])
+    return all(checks)
+
+
+def has_type(value: Any, name: str) -> bool:
+    return isinstance(value, TYPES[name]) and (name == "boolean" or not isinstance(value, bool))
+
+
+def test_it_is_json(schema):
+    assert json.loads(json.dumps(schema, allow_nan=False)) == schema
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_it_uses_the_keywords_that_it_should(schema):
+    for one in schemas_within(schema):
+        assert set(one) <= KEYWORDS
+        assert one.get("type", "object") in TYPES
+        assert one.get("enum", ["one"]), "an empty list of choices is not valid"
+
+
+def test_every_reference_leads_to_a_definition(schema):
+    references = {one["$ref"] for one in schemas_within(schema) if "$ref" in one}
+    assert references
+    for reference in references:
+        assert re.fullmatch(r"#/\$defs/[a-z]+", reference)
+        assert reference.rpartition("/")[2] in schema["$defs"]
+    assert set(schema["$defs"]) == set(KINDS)
+
+
+@pytest.mark.parametrize(("kind", "name"), PARTS)
+def test_every_standard_part_is_there_with_its_fields_and_defaults(schema, kind, name):
+    part = registry.get(kind, name)
+    names, *tables = schema["$defs"][kind]["anyOf"]
+    (table,) = [table for table in tables if name in table["properties"]["type"]["enum"]]
+    assert table == component_schema(part)
+    assert table["description"]
+    assert list(table["properties"]) == ["type", *[field.name for field in part.fields()]]
+    required = [field.name for field in part.fields() if field.default is dataclasses.MISSING]
+    assert table["required"] == ["type", *required]
+    assert (name in names["enum"]) == (not required)
+    for field in part.fields():
+        described = table["properties"][field.name]
+        has_default = field.default not in (dataclasses.MISSING, None)
+        assert ("default" in described) == has_default
+        if has_default:
+            assert accepts(described, described["default"], schema)
+
+
+def test_the_defaults_of_sections_are_there(schema):
+    (training,) = [one for one in schemas_within(schema) if "batch_size" in one.get("properties", {})]
+    defaults = {name: one["default"] for name, one in training["properties"].items() if "default" in one}
+    assert defaults["epochs"] == 10
+    assert defaults["metrics"] == []
+    assert defaults["optimizer"]["type"] == "adam"
+    assert training["required"] == ["loss"]
+
+
+@pytest.mark.parametrize("path", MODELS, ids=[path.name for path in MODELS])
+def test_it_accepts_every_configuration_that_is_shipped(schema, path):
+    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert accepts(schema, values, schema)
+    assert accepts(schema, Configuration.parse(values).to_config(), schema), "also with every default written out"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layers": None},
+        {"layers": {"type": "dense", "units": 1}},
+        {"layers": ["dense"]},
+        {"layers": [{"type": "dense", "units": 0}]},
+        {"layers": [{"type": "dense", "units": True}]},
+        {"layers": [{"type": "dense", "units": 1, "unit": 1}]},
+        {"layers": [{"units": 1}]},
+        {"layers": [{"type": "dropout", "rate": 1}]},
+        {"dtype": "float16"},
+        {"extra": 1},
+        {"data": {"source": "nowhere"}},
+        {"data": {}},
+        {"training": {"loss": "hinge", "optimizer": {"type": "sgd", "learning_rate": 0}}},
+        {"training": {"loss": "hinge", "batch_size": "some"}},
+    ],
+)
+def test_it_refuses_what_is_wrong(schema, change):
+    good = {"layers": [{"type": "dense", "units": 1, "activation": "relu"}]}
+    assert accepts(schema, good, schema)
+    assert not accepts(schema, {**good, **change}, schema)
+
+
+def test_a_part_of_a_plugin_is_known_by_its_plain_and_its_qualified_name(monkeypatch):
+    own = Registry()
+    monkeypatch.setattr("microframe.registry.registry", own)
+    monkeypatch.setattr("microframe.schema.registry", own)
+
+    class Mine(Activation):
+        """An activation of this test."""
+
+        strength: float = 1.0
+
+        def forward(self, x, out): ...
+        def backward(self, dy, x, y, out): ...
+
+    class Shadow(Mine):
+        """Called as a standard one."""
+
+        type = "relu"
+
+    own.register(Mine)
+    own.register(Shadow)
+    schema = configuration_schema()
+    assert {"mine", "local.mine", "relu", "local.relu"} <= set(schema["$defs"]["activation"]["anyOf"][0]["enum"])
+    for name in ("mine", "local.mine", "local.relu"):
+        layer = {"type": "dense", "units": 1, "activation": {"type": name, "strength": 2}}
+        assert accepts(schema, {"layers": [layer]}, schema)
+    layer = {"type": "dense", "units": 1, "activation": {"type": "relu", "strength": 2}}
+    assert not accepts(schema, {"layers": [layer]}, schema)
