@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from microframe.arrays import Array, Generator, Shape, zeros_aligned
-from microframe.contexts import InferenceContext, TrainingContext
+from microframe.contexts import InferenceContext
 from microframe.errors import ConfigError, Problem
 from microframe.graph import Node, connect
 from microframe.interfaces import Activation, FittedLayer, Initializer, Layer
@@ -125,7 +125,7 @@ class Network:
         Args:
             x: (batch, *input_shape), of `input_dtype`.
         """
-        if self._is_chain:
+        if self.is_chain:
             for forward in self._functions:
                 x = forward(x)
             return x
@@ -182,7 +182,7 @@ class Network:
             node.layer.inference(InferenceContext(weights[node.name], self.state[node.name], empty))
             for node in self.nodes
         ]
-        self._is_chain = all(node.sources == (index,) for index, node in enumerate(self.nodes))
+        self.is_chain = all(node.sources == (index,) for index, node in enumerate(self.nodes))
         self._last_use = {source: index for index, node in enumerate(self.nodes) for source in node.sources}
 
     def _evaluate(self, x: Array, position: int) -> Array:
@@ -194,78 +194,6 @@ class Network:
                 if self._last_use[source] == index and source != position:
                     values.pop(source, None)
         return values[position]
-
-
-class TrainingPass:
-    """Forward and backward through a network for batches of one shape, in arrays reused from step to step.
-
-    Args:
-        network: what to train; its `gradients` are filled.
-        rng: for layers that draw noise.
-        input_gradient: whether `backward` returns the gradient with respect to the network's input.
-    """
-
-    def __init__(self, network: Network, rng: Generator, *, input_gradient: bool = False) -> None:
-        weights, gradients = network.weights, network.views(network.gradients)
-        differentiable = {0} if input_gradient else set()
-        self._contexts = []
-        self._forward = []
-        backward = []
-        for index, node in enumerate(network.nodes):
-            wanted = differentiable.intersection(node.sources)
-            ctx = TrainingContext(
-                weights[node.name], gradients[node.name], network.state[node.name], rng, network.dtype, bool(wanted)
-            )
-            if wanted or weights[node.name]:
-                differentiable.add(index + 1)
-                backward.append((node.layer.backward, ctx, node.sources, index + 1))
-            self._contexts.append(ctx)
-            self._forward.append((node.layer.forward, ctx, node.sources, node.sources[0], len(node.sources) == 1))
-        self._backward = backward[::-1]
-        self._differentiable = differentiable
-        self._is_chain = network._is_chain
-        self._dtype = network.dtype
-        self._values: list[Any] = [None] * (len(network.nodes) + 1)
-        self._sums: dict[int, Array] = {}
-
-    def forward(self, x: Array) -> Array:
-        """The output for a batch, (batch, *input_shape), in training; overwritten by the next call."""
-        values = self._values
-        values[0] = x
-        position = 0
-        for forward, ctx, sources, source, is_single in self._forward:
-            ctx.used = 0
-            position += 1
-            values[position] = (
-                forward(ctx, values[source]) if is_single else forward(ctx, *[values[source] for source in sources])
-            )
-        return values[position]  # type: ignore[no-any-return]
-
-    def backward(self, dy: Array) -> Array | None:
-        """Fill the network's gradients from the gradient with respect to the output."""
-        if self._is_chain:
-            dx: Any = dy
-            for backward, ctx, _, _ in self._backward:
-                dx = backward(ctx, dx)
-            return dx  # type: ignore[no-any-return]
-        return self._backward_graph(dy)
-
-    def _backward_graph(self, dy: Array) -> Array | None:
-        """As `backward`; a value that several layers read gets the sum of their gradients."""
-        gradients: dict[int, Array] = {len(self._values) - 1: dy}
-        for backward, ctx, sources, position in self._backward:
-            result = backward(ctx, gradients.pop(position))
-            results = result if isinstance(result, tuple) else (result,)
-            for source, dx in zip(sources, results, strict=True):
-                if source in self._differentiable and dx is not None:
-                    gradients[source] = self._add(source, gradients[source], dx) if source in gradients else dx
-        return gradients.get(0)
-
-    def _add(self, source: int, a: Array, b: Array) -> Array:
-        total = self._sums.get(source)
-        if total is None or total.shape != a.shape:
-            total = self._sums[source] = np.empty(a.shape, self._dtype)
-        return np.add(a, b, out=total)
 
 
 def _build(nodes: Sequence[Node], input_shape: Shape) -> tuple[list[Shape], list[Declarations]]:

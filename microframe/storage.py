@@ -160,7 +160,7 @@ def write_model_file(path: str | os.PathLike[str], manifest: Mapping[str, Any], 
 
     target = Path(os.path.realpath(path))
     little_endian = {
-        name: np.asarray(array, array.dtype.newbyteorder("<"), order="C") for name, array in tensors.items()
+        name: np.asarray(array, array.dtype.newbyteorder("<"), order="C") for name, array in sorted(tensors.items())
     }
     data = _canonical_json({**manifest, "tensors": {name: _describe(array) for name, array in little_endian.items()}})
     try:

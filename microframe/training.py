@@ -27,10 +27,11 @@ from microframe.errors import TrainingDivergedError, UsageError
 from microframe.evaluation import evaluate, fuse, measure, name_metrics
 from microframe.history import History
 from microframe.interfaces.callback import Listener
-from microframe.network import TrainingPass, first_nonfinite
+from microframe.network import first_nonfinite
 from microframe.optimization import OptimizerState
 from microframe.randomness import generator, get_state, set_state
 from microframe.samples import Samples
+from microframe.training_pass import TrainingPass
 
 if TYPE_CHECKING:
     from microframe.model import Model

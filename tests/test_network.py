@@ -9,7 +9,7 @@ import pytest
 from microframe.component import Part
 from microframe.errors import ConfigError, UsageError
 from microframe.interfaces import Activation, Initializer, Layer
-from microframe.network import Network, TrainingPass, first_nonfinite
+from microframe.network import Network, first_nonfinite
 from microframe.standard.layers import (
     ActivationLayer,
     Add,
@@ -22,6 +22,7 @@ from microframe.standard.layers import (
     Standardize,
 )
 from microframe.testing import assert_gradient
+from microframe.training_pass import TrainingPass
 
 
 class Shift(Layer):

@@ -182,8 +182,7 @@ def test_other_dtypes_are_refused_before_anything_is_written(path, dtype):
 
 
 def test_two_files_of_the_same_content_have_the_same_bytes(path, tmp_path):
-    reordered = dict(reversed(MANIFEST.items()))
-    write_model_file(tmp_path / "other.h5", reordered, TENSORS)
+    write_model_file(tmp_path / "other.h5", dict(reversed(MANIFEST.items())), dict(reversed(TENSORS.items())))
     assert (tmp_path / "other.h5").read_bytes() == path.read_bytes()
     write_model_file(path, MANIFEST, TENSORS)
     assert (tmp_path / "other.h5").read_bytes() == path.read_bytes()

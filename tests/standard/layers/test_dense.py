@@ -5,9 +5,10 @@ import pytest
 
 from microframe.errors import ConfigError
 from microframe.interfaces import Activation
-from microframe.network import Network, TrainingPass
+from microframe.network import Network
 from microframe.standard.layers import ActivationLayer, Dense
 from microframe.testing import assert_layer_gradients
+from microframe.training_pass import TrainingPass
 
 
 class Quadratic(Activation):

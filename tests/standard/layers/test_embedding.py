@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from microframe.errors import DataError
-from microframe.network import Network, TrainingPass
+from microframe.network import Network
 from microframe.standard.layers import Dense, Embedding, Flatten, Reshape
+from microframe.training_pass import TrainingPass
 
 
 def network_of(*layers, shape=(2,)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ import pytest
 
 from microframe.component import config
 from microframe.contexts import InferenceContext, TrainingContext
+from microframe.errors import ConfigError
 from microframe.interfaces import Layer
-from microframe.network import Declarations
+from microframe.network import Declarations, Network
 from microframe.standard.layers import (
     ActivationLayer,
     Add,
@@ -216,8 +218,9 @@ def test_a_layer_is_what_its_configuration_says(layer, shapes):
     "layer", [Dense(2), Flatten(), Reshape((1,)), Dropout(0.5), BatchNorm(), LayerNorm(), Standardize(), MinMax()]
 )
 def test_a_layer_of_one_input_rejects_two(layer):
-    with pytest.raises(ValueError, match="unpack"):
-        layer.build(Declarations(), (3,), (3,))
+    twice = dataclasses.replace(layer, inputs=("input", "input"))
+    with pytest.raises(ConfigError, match="expected one input"):
+        Network([twice], (3,))
 
 
 @pytest.mark.parametrize("layer", [Dense(2), BatchNorm(), LayerNorm(), Standardize(), MinMax()])

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from microframe.errors import ConfigError
-from microframe.network import Declarations, Network, TrainingPass
+from microframe.network import Declarations, Network
 from microframe.standard.layers import Add, Concatenate, Dense, Multiply, Reshape
 from microframe.testing import assert_gradient
+from microframe.training_pass import TrainingPass
 
 BRANCHES = (
     Dense(4, name="a"),

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from microframe.errors import ConfigError
-from microframe.network import Network, TrainingPass
+from microframe.network import Network
 from microframe.standard.layers import Dense, Dropout, GaussianNoise
+from microframe.training_pass import TrainingPass
 
 
 def in_training(layer, x, seed=0):

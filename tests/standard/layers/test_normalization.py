@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from microframe.network import Network, TrainingPass
+from microframe.network import Network
 from microframe.standard.layers import BatchNorm, LayerNorm
+from microframe.training_pass import TrainingPass
 
 
 def network_of(layer, shape, dtype="float64"):
