@@ -108,11 +108,13 @@ def read_configuration(path: str | Path, overrides: Sequence[str] = ()) -> Confi
     Raises:
         ConfigError: something is wrong; holds all problems, each with its file and line.
     """
-    path = Path(path)
-    text = _read_text(path)
-    values = _parse_text(path, text)
     from microframe.overrides import apply_overrides
 
+    path = Path(path)
+    if path.suffix not in {".toml", ".json"}:
+        raise ConfigError(f"{path}: expected a file ending in .toml or .json")
+    text = _read_text(path)
+    values = _parse_text(path, text)
     problems: list[Problem] = []
     applied = apply_overrides(values, overrides, Configuration, problems)
     configuration = _check(values, problems)
@@ -127,9 +129,9 @@ def read_configuration(path: str | Path, overrides: Sequence[str] = ()) -> Confi
 
 def override_configuration(configuration: Configuration, overrides: Sequence[str]) -> Configuration:
     """`configuration` with settings replaced, as in `read_configuration`."""
-    values = configuration.to_config()
     from microframe.overrides import apply_overrides
 
+    values = configuration.to_config()
     problems: list[Problem] = []
     applied = apply_overrides(values, overrides, Configuration, problems)
     changed = _check(values, problems)

@@ -38,6 +38,11 @@ def outputs(network: Network, samples: Samples, batch_size: int = BATCH_ROWS) ->
     return result
 
 
+def metrics_beside(loss: Loss, metrics: Sequence[Metric]) -> list[Metric]:
+    """The metrics as they are measured beside `loss`."""
+    return [metric.beside(loss) for metric in metrics]
+
+
 def evaluate(
     network: Network, activation: Activation | None, loss: Loss, metrics: Sequence[Metric], samples: Samples
 ) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import numpy as np
 from microframe.arrays import Array, Shape
 from microframe.checkpoint import Checkpoint
 from microframe.configuration import Configuration, Training, read_configuration
-from microframe.errors import ConfigError, ModelFileError, UsageError
-from microframe.evaluation import BATCH_ROWS, evaluate, fuse, outputs
+from microframe.errors import ConfigError, DataError, ModelFileError, UsageError
+from microframe.evaluation import BATCH_ROWS, evaluate, fuse, metrics_beside, outputs
 from microframe.history import History
 from microframe.interfaces import Activation, Callback, Layer, Loss, Metric, Optimizer
 from microframe.interfaces.callback import Listener
@@ -231,10 +231,18 @@ class Model:
         """What `predict` makes of the network's output."""
         if self.classes is None:
             return output
+        self._check_numbers(output)
         names: Array = np.array(self.classes)
         is_binary = output.shape[1:] == (1,)
         numbers: Array = output[:, 0] > self.threshold if is_binary else output.argmax(axis=-1)
         return names[numbers.astype(np.intp)]
+
+    def _check_numbers(self, output: Array) -> None:
+        """Raise DataError if an output is NaN, which would pass for the first class."""
+        undefined = np.isnan(output).any(axis=tuple(range(1, output.ndim)))
+        if undefined.any():
+            row = int(np.flatnonzero(undefined)[0])
+            raise DataError(f"row {row} (from 0): the network's output is NaN; is there a NaN among its inputs?")
 
     def predict_proba(self, x: Any, *, batch_size: int = BATCH_ROWS) -> Array:
         """The probability of each class, (samples, classes), in the order of `classes`.
@@ -246,6 +254,7 @@ class Model:
 
     def probabilities(self, output: Array) -> Array:
         """What `predict_proba` makes of the network's output."""
+        self._check_numbers(output)
         activation = getattr(self.layers[-1], "activation", None)
         name = activation.type if isinstance(activation, Activation) else self.layers[-1].type
         if name == "log_softmax":
@@ -268,7 +277,7 @@ class Model:
 
         samples = labelled_samples(self, training.loss, x, y, sample_weight)
         network, activation, loss = fuse(self.network, training.loss)
-        return evaluate(network, activation, loss, training.metrics, samples)
+        return evaluate(network, activation, loss, metrics_beside(training.loss, training.metrics), samples)
 
     def save(self, path: str | os.PathLike[str], *, checkpoint: Checkpoint | None = None) -> None:
         """Write one file that holds everything; a file at `path` is replaced, whole or not at all.

@@ -143,6 +143,11 @@ class Registry:
             hint = f" (did you mean {meant!r}?)" if meant else ""
             raise PluginError(f"the {kind} '{provider}.{name}' needs the plugin {provider!r}, not installed{hint}")
         parts = self._load(provider)
+        if provider == LOCAL and (kind, name) not in parts:
+            raise PluginError(
+                f"the {kind} '{provider}.{name}' is a class that some process registered for itself: pass it to "
+                f"microframe.register here too, or provide it from a plugin"
+            )
         if provider in self.plugins.broken:
             raise PluginError(
                 f"the {kind} '{provider}.{name}' needs the plugin {provider!r}, which is broken: "

@@ -56,6 +56,10 @@ class Settings:
         super().__init_subclass__(**keywords)
         dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
         for field in dataclasses.fields(cls):
+            if field.default_factory is not dataclasses.MISSING:
+                raise TypeError(
+                    f"{cls.__name__}.{field.name}: give a default instead of a factory; nothing can change it"
+                )
             if isinstance(field.default, Part):
                 field.default = field.default.default
                 setattr(cls, field.name, field.default)

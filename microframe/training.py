@@ -24,7 +24,7 @@ from microframe.checkpoint import (
 from microframe.configuration import Training
 from microframe.contexts import Arena
 from microframe.errors import TrainingDivergedError, UsageError
-from microframe.evaluation import evaluate, fuse, measure, name_metrics
+from microframe.evaluation import evaluate, fuse, measure, metrics_beside, name_metrics
 from microframe.history import History
 from microframe.interfaces.callback import Listener
 from microframe.network import first_nonfinite
@@ -89,6 +89,7 @@ class Run:
         self._shuffle_state = get_state(self._shuffle)
         self._loss_sum = 0.0
         self._last_factor = 1.0
+        self._metrics = metrics_beside(settings.loss, settings.metrics)
         self._outputs = np.empty((self.samples, *network.output_shape), network.dtype) if settings.metrics else None
         self._workspaces: dict[tuple[int, ...], _Workspace] = {}
         self._callbacks: list[Listener] = [*settings.callbacks, *listeners]
@@ -296,7 +297,7 @@ class Run:
         if self._outputs is not None:
             if self._activation is not None:
                 self._activation.forward(self._outputs, self._outputs)
-            row |= measure(self.settings.metrics, self._outputs, self._train)
+            row |= measure(self._metrics, self._outputs, self._train)
         if self._validation is not None:
             row |= {f"validation_{name}": value for name, value in self.evaluate(self._validation).items()}
         row["learning_rate"] = self.settings.optimizer.learning_rate * self._last_factor
@@ -312,7 +313,7 @@ class Run:
             return self._measure(samples)
 
     def _measure(self, samples: Samples) -> dict[str, Any]:
-        return evaluate(self._network, self._activation, self._loss, self.settings.metrics, samples)
+        return evaluate(self._network, self._activation, self._loss, self._metrics, samples)
 
     def _factor(self) -> float:
         schedule = self.settings.optimizer.schedule

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from microframe.arrays import Array
 from microframe.component import Component
+from microframe.interfaces.loss import Loss
 
 
 class Metric(Component):
@@ -15,6 +16,11 @@ class Metric(Component):
     kind = "metric"
     better: ClassVar[Literal["higher", "lower"]] = "higher"
     """Which way is up, for early stopping and the like."""
+
+    def beside(self, loss: Loss) -> Metric:
+        """The metric as it is measured of a network that was trained with `loss`: itself, unless something that is not
+        set, such as a threshold, is for the loss to say."""
+        return self
 
     @abstractmethod
     def value(self, prediction: Array, target: Array, weight: Array | None = None) -> float | Array:

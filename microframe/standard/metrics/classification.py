@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import KW_ONLY
@@ -9,9 +10,9 @@ from dataclasses import KW_ONLY
 import numpy as np
 
 from microframe.arrays import Array
-from microframe.interfaces import Metric
+from microframe.interfaces import Loss, Metric
 from microframe.standard.metrics.outcomes import Outcome, outcome, weighted_mean
-from microframe.values import Fraction, PositiveInteger
+from microframe.values import PositiveInteger
 
 
 class Accuracy(Metric):
@@ -22,20 +23,25 @@ class Accuracy(Metric):
     right, label by label (not the share of samples without any error). NaN when a prediction is NaN.
 
     Fields:
-        threshold: what a lone output, or an output that is a label of its own, must exceed to say yes.
+        threshold: what a lone output, or an output that is a label of its own, must exceed to say yes; None, the
+            default, for what the loss says, which is 0.5 for probabilities.
         multi_label: whether targets of the prediction's shape hold several labels (True) or one class as a one-hot
             row (False); None tells by whether every row sums to one.
     """
 
     _: KW_ONLY
-    threshold: Fraction = 0.5
+    threshold: float | None = None
+
+    def beside(self, loss: Loss) -> Metric:
+        return self if self.threshold is not None else dataclasses.replace(self, threshold=loss.threshold)
+
     multi_label: bool | None = None
 
     def value(self, prediction: Array, target: Array, weight: Array | None = None) -> float:
         result = outcome(prediction, target, weight, self.multi_label)
         if result.undefined:
             return math.nan
-        right = (result.decisions(self.threshold) == result.truth).astype(np.float64)
+        right = (result.decisions(0.5 if self.threshold is None else self.threshold) == result.truth).astype(np.float64)
         return float(weighted_mean(right, result.weight).mean())
 
 

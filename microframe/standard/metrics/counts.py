@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import abstractmethod
 from dataclasses import KW_ONLY
@@ -11,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microframe.arrays import Array
-from microframe.interfaces import Metric
+from microframe.interfaces import Loss, Metric
 from microframe.standard.metrics.outcomes import Outcome, class_numbers, outcome
-from microframe.values import Fraction
 
 
 def confusion_matrix(prediction: Array, target: Array, classes: int, threshold: float = 0.5) -> NDArray[np.int64]:
@@ -48,14 +48,19 @@ class CountMetric(Metric):
             labels with several labels a sample); ``"micro"``: the ratio of the counts summed over classes;
             ``"weighted"``: the mean weighted by how often each class is the true one; ``"none"``: a number for each
             class.
-        threshold: what a lone output, or an output that is a label of its own, must exceed to say yes.
+        threshold: what a lone output, or an output that is a label of its own, must exceed to say yes; None, the
+            default, for what the loss says, which is 0.5 for probabilities.
         multi_label: whether targets of the prediction's shape hold several labels (True) or one class as a one-hot
             row (False); None tells by whether every row sums to one.
     """
 
     average: Literal["macro", "micro", "weighted", "none"] = "macro"
     _: KW_ONLY
-    threshold: Fraction = 0.5
+    threshold: float | None = None
+
+    def beside(self, loss: Loss) -> Metric:
+        return self if self.threshold is not None else dataclasses.replace(self, threshold=loss.threshold)
+
     multi_label: bool | None = None
 
     @abstractmethod
@@ -72,7 +77,7 @@ class CountMetric(Metric):
         result = outcome(prediction, target, weight, self.multi_label)
         if result.undefined:
             return np.full(result.classes, np.nan) if self.average == "none" else math.nan
-        decisions = result.decisions(self.threshold)
+        decisions = result.decisions(0.5 if self.threshold is None else self.threshold)
         counts = _counts(result, decisions)
         if self.average == "micro":
             return float(self.ratio(*(count.sum(keepdims=True) for count in counts))[0])
