@@ -7,7 +7,7 @@ from abc import ABC
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from microframe.errors import Problem
+from microframe.errors import PluginError, Problem
 from microframe.settings import Part, Path, Settings, config
 from microframe.values import describe, describe_value
 
@@ -52,7 +52,11 @@ class Component(Settings, ABC):
             problems.append(Problem(path, describe(cls), received))
             return None
         type_path = (*path, "type") if isinstance(value, Mapping) else path
-        component = registry.find(cls.kind, name, type_path, problems)
+        try:
+            component = registry.find(cls.kind, name, type_path, problems)
+        except PluginError as error:
+            problems.append(Problem(type_path, describe(cls), repr(name), plugin=str(error)))
+            return None
         if component is not None and not issubclass(component, cls):
             problems.append(Problem(type_path, f"a kind of {cls.type}", repr(name)))
             return None

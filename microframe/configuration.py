@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from microframe.component import Part
-from microframe.errors import ConfigError, Problem, format_path
+from microframe.errors import ConfigError, Problem, error_of, format_path
 from microframe.graph import connect
 from microframe.interfaces import Callback, Layer, Loss, Metric, Optimizer, Source
 from microframe.samples import Split
@@ -19,6 +20,9 @@ from microframe.values import NonNegativeInteger, PositiveInteger, ProperFractio
 
 if TYPE_CHECKING:
     from microframe.overrides import Override
+
+SUFFIXES = (".toml", ".json")
+"""What the names of configuration files end in."""
 
 
 class Data(Settings):
@@ -94,7 +98,7 @@ class Configuration(Settings):
         problems: list[Problem] = []
         configuration = _check(values, problems)
         if configuration is None or problems:
-            raise ConfigError(problems)
+            raise error_of(problems)
         return configuration
 
 
@@ -111,7 +115,7 @@ def read_configuration(path: str | Path, overrides: Sequence[str] = ()) -> Confi
     from microframe.overrides import apply_overrides
 
     path = Path(path)
-    if path.suffix not in {".toml", ".json"}:
+    if path.suffix not in SUFFIXES:
         raise ConfigError(f"{path}: expected a file ending in .toml or .json")
     text = _read_text(path)
     values = _parse_text(path, text)
@@ -119,12 +123,32 @@ def read_configuration(path: str | Path, overrides: Sequence[str] = ()) -> Confi
     applied = apply_overrides(values, overrides, Configuration, problems)
     configuration = _check(values, problems)
     if configuration is None or problems:
-        from microframe.locate import line_finder
-
-        find_line = line_finder(text, path.suffix)
-        located = [_locate(problem, applied, str(path), find_line(problem.path)) for problem in problems]
-        raise ConfigError(sorted(located, key=lambda problem: problem.line or math.inf))
+        raise error_of(_located(problems, applied, path, text))
     return configuration
+
+
+@contextlib.contextmanager
+def located_in(path: str | Path, overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Complete the problems of a ConfigError that is raised inside with their places in the file at `path`.
+
+    Args:
+        path: what the configuration is read from; nothing is completed if that is a model file.
+        overrides: the settings with which it is read.
+
+    Raises:
+        ConfigError: the file cannot be read, or was raised inside.
+    """
+    from microframe.overrides import apply_overrides
+
+    path = Path(path)
+    text = _read_text(path) if path.suffix in SUFFIXES else None  # now, as it may change before an error is raised
+    try:
+        yield
+    except ConfigError as error:
+        if text is None or all(problem.file for problem in error.problems):
+            raise
+        applied = apply_overrides(_parse_text(path, text), overrides, Configuration, [])
+        raise ConfigError(_located(error.problems, applied, path, text)) from error
 
 
 def override_configuration(configuration: Configuration, overrides: Sequence[str]) -> Configuration:
@@ -136,7 +160,7 @@ def override_configuration(configuration: Configuration, overrides: Sequence[str
     applied = apply_overrides(values, overrides, Configuration, problems)
     changed = _check(values, problems)
     if changed is None or problems:
-        raise ConfigError([_locate(problem, applied, None, None) for problem in problems])
+        raise error_of([_locate(problem, applied, None, None) for problem in problems])
     return changed
 
 
@@ -204,6 +228,15 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise _RepeatedKeyError(key)
         values[key] = value
     return values
+
+
+def _located(problems: Sequence[Problem], applied: Sequence[Override], path: Path, text: str) -> list[Problem]:
+    """The problems of the configuration at `path`, each with its place, in the order of their lines."""
+    from microframe.locate import line_finder
+
+    find_line = line_finder(text, path.suffix)
+    located = [_locate(problem, applied, str(path), find_line(problem.path)) for problem in problems]
+    return sorted(located, key=lambda problem: problem.line or math.inf)
 
 
 def _locate(problem: Problem, applied: Sequence[Override], file: str | None, line: int | None) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -23,7 +23,8 @@ class Problem:
     """One thing that is wrong in a configuration.
 
     `path` leads from the root of the configuration to the value, such as ``("layers", 2, "units")``; `file` and
-    `line` are known when the configuration came from a file.
+    `line` are known when the configuration came from a file. `plugin` says what is wrong with a plugin that the value
+    needs, where that is the problem.
     """
 
     path: tuple[str | int, ...]
@@ -32,13 +33,14 @@ class Problem:
     suggestion: str | None = None
     file: str | None = None
     line: int | None = None
+    plugin: str | None = None
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
         path = format_path(self.path)
         where = ": ".join(part for part in (place, path) if part)
         hint = f" (did you mean {self.suggestion!r}?)" if self.suggestion else ""
-        what = f"expected {self.expected}, received {self.received}{hint}"
+        what = self.plugin or f"expected {self.expected}, received {self.received}{hint}"
         return f"{where}: {what}" if where else what
 
 
@@ -54,6 +56,13 @@ class ConfigError(MicroframeError, ValueError):
         else:
             self.problems = tuple(problems)
             super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def error_of(problems: Sequence[Problem]) -> ConfigError | PluginError:
+    """The error that holds `problems`: of the configuration, unless plugins alone are to blame."""
+    if all(problem.plugin for problem in problems):
+        return PluginError("\n".join(map(str, problems)))
+    return ConfigError(problems)
 
 
 class DataError(MicroframeError, ValueError):
@@ -98,6 +107,11 @@ def nearest(name: object, candidates: Iterable[str]) -> str | None:
     by_lower_case = {candidate.lower(): candidate for candidate in candidates}
     matches = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=0.6)
     return by_lower_case[matches[0]] if matches else None
+
+
+def expectation(error: Exception) -> str:
+    """What `error` says is expected, for a message that begins with "expected"."""
+    return str(error).removeprefix("expected ")
 
 
 def one_of(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from microframe.arrays import Array
-from microframe.errors import DataError
+from microframe.errors import DataError, expectation
 from microframe.interfaces import Activation, Loss, Metric
 from microframe.network import Network
 from microframe.samples import Samples
@@ -76,7 +76,7 @@ def measure(metrics: Sequence[Metric], prediction: Array, samples: Samples) -> d
         try:
             result[name] = metric.value(prediction, samples.labels, samples.weight)
         except ValueError as error:
-            raise DataError(f"metric {name!r}: expected {error}") from error
+            raise DataError(f"metric {name!r}: expected {expectation(error)}") from error
     return result
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from microframe.arrays import Array
+from microframe.checkpoint import copy_network, restore_network
 from microframe.configuration import Configuration, Data, Training
 from microframe.errors import DataError, Problem, UsageError
 from microframe.history import History
@@ -17,12 +18,13 @@ from microframe.interfaces.callback import Listener
 from microframe.preparation import (
     ClassNames,
     Parts,
+    check_classes,
     check_count,
     column_means,
     divide,
-    has_labels,
     number_classes,
     prepare,
+    widen_classes,
 )
 from microframe.samples import Samples, Split, as_array, as_rows
 from microframe.training import Run
@@ -107,12 +109,27 @@ def begin(
     An unbuilt model is built, its preprocessing fitted on the training part; a built one keeps its weights, and
     with `resume` continues the run that its checkpoint is of. Where that fails, the model stays as it was.
     """
-    before = dict(vars(model))
+    undo = _undo(model)
     try:
-        return _begin(model, training, data, resume, listeners)
+        run = _begin(model, training, data, resume, listeners)
     except BaseException:
-        vars(model).update(before)
+        undo()
         raise
+    run.undo = undo
+    return run
+
+
+def _undo(model: Model) -> Callable[[], None]:
+    """A function that makes the model again what it is now."""
+    before = dict(vars(model))
+    arrays = copy_network(model.network) if model.is_built else None
+
+    def undo() -> None:
+        vars(model).update(before)
+        if arrays is not None:
+            restore_network(model.network, arrays)
+
+    return undo
 
 
 def _begin(model: Model, training: Training, data: GivenData, resume: bool, listeners: Sequence[Listener]) -> Run:
@@ -124,21 +141,27 @@ def _begin(model: Model, training: Training, data: GivenData, resume: bool, list
     count = int(dataset.inputs.shape[0])
     check_count(count, labels)
     parts = model.parts = _continued_parts(model, count) if resume else _new_parts(model, training, data, labels)
-    is_new = not model.is_built
-    if is_new:
-        _build(model, dataset, parts, training.seed)
+    if not model.is_built:
+        model.build(dataset.inputs.shape[1:], seed=training.seed)
+    if not model.is_fitted:
+        _note_columns(model, dataset, parts)
+    output_shape = model.network.output_shape
+    if output_shape:
+        labels, model.classes = widen_classes(labels, model.classes, output_shape[-1])
+    check_classes(model.classes, output_shape)
+    inputs = as_rows(dataset.inputs, model.network.input_dtype)
 
     def samples(rows: Array) -> Samples | None:
         if not len(rows):
             return None
         chosen = None if len(rows) == count else rows
-        return prepare(model.network, training.loss, dataset.inputs, labels, data.weight, chosen, model.fill)
+        return prepare(model.network, training.loss, inputs, labels, data.weight, chosen, model.fill)
 
     train, validation, test = samples(parts.train), samples(parts.validation), samples(parts.test)
     assert train is not None
     if data.validation_data is not None:
         validation = labelled_samples(model, training.loss, *data.validation_data)
-    if is_new:
+    if not model.is_fitted:
         fit_preprocessing(model, train)
     run = Run(model, training, train, validation, test, listeners)
     if resume and model.checkpoint is not None:
@@ -166,12 +189,11 @@ def _continued_parts(model: Model, count: int) -> Parts:
     return model.parts
 
 
-def _build(model: Model, dataset: Dataset, parts: Parts, seed: int) -> None:
-    """Build the network for the data, and note how its columns are called and filled."""
+def _note_columns(model: Model, dataset: Dataset, parts: Parts) -> None:
+    """Note how the data's columns are called and filled."""
     model.feature_names, model.target_names = dataset.feature_names, dataset.target_names
-    model.target_columns = dataset.target_columns
+    model.target_columns, model.delimiter = dataset.target_columns, dataset.delimiter
     model.fill = column_means(dataset, parts.train)
-    model.build(dataset.inputs.shape[1:], seed=seed)
 
 
 def begin_configured(model: Model, *, resume: bool = False, listeners: Sequence[Listener] = ()) -> Run:
@@ -190,13 +212,16 @@ def begin_configured(model: Model, *, resume: bool = False, listeners: Sequence[
 
 
 def number_labels(loss: Loss, target: Any, classes: ClassNames | None) -> tuple[Array, ClassNames | None]:
-    """Targets as numbers, and the classes; labels become class numbers, and give the classes where there are none."""
+    """Targets as numbers, and the classes that they number: `classes`, or where that is None those of the labels.
+
+    The classes are None for targets that are values.
+    """
     values = as_array(target, "targets")
-    if has_labels(values, loss):
+    if loss.takes_labels(values):
         return number_classes(values, classes)
     if values.dtype.kind not in "buif":
         raise DataError(f"loss {loss.type!r}: expected numbers as targets, received dtype {values.dtype}")
-    return values, classes
+    return values, None
 
 
 def labelled_samples(model: Model, loss: Loss, x: Any, y: Any, weight: Any = None) -> Samples:
@@ -209,4 +234,5 @@ def labelled_samples(model: Model, loss: Loss, x: Any, y: Any, weight: Any = Non
 def fit_preprocessing(model: Model, train: Samples) -> None:
     """Fit the layers that learn from the data before training, on the training part alone."""
     network = model.network
-    network.fit_preprocessing(lambda: (batch.inputs for batch in train.batches(1024, network.input_dtype)))
+    network.fit_preprocessing(lambda: (batch.inputs.copy() for batch in train.batches(1024, network.input_dtype)))
+    model.is_fitted = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from microframe.configuration import Configuration, Training, read_configuration
 from microframe.errors import ConfigError, DataError, ModelFileError, UsageError
 from microframe.evaluation import BATCH_ROWS, evaluate, fuse, metrics_beside, outputs
 from microframe.history import History
-from microframe.interfaces import Activation, Callback, Layer, Loss, Metric, Optimizer
+from microframe.interfaces import Callback, Layer, Loss, Metric, Optimizer
 from microframe.interfaces.callback import Listener
 from microframe.network import Network
 from microframe.packing import pack, providers, unpack
@@ -27,6 +27,7 @@ from microframe.storage import DAMAGE, ModelFile, write_model_file
 
 if TYPE_CHECKING:
     from microframe.summary import Summary
+    from microframe.tables import Delimiter
 
 Named = str | Mapping[str, Any]
 """A component by its name, or by a mapping with ``type`` and fields."""
@@ -48,6 +49,7 @@ class Model:
         feature_names: a name for each input column, or None.
         target_names: a name for each target, or None.
         target_columns: where the targets stood in a training table without column names; empty otherwise.
+        delimiter: what stood between the cells of the table of the training data; None for data of another kind.
         fill: what replaces a missing value in each input column, or None.
         parts: which rows of the data were trained on, validated on and held out for a test; None before training.
         results: loss and metrics by part, from the end of training.
@@ -72,11 +74,13 @@ class Model:
         self.feature_names: tuple[str, ...] | None = None
         self.target_names: tuple[str, ...] | None = None
         self.target_columns: tuple[int, ...] = ()
+        self.delimiter: Delimiter | None = None
         self.fill: Array | None = None
         self.parts: Parts | None = None
         self.results: dict[str, dict[str, Any]] = {}
         self.records: dict[str, Array] = {}
-        self.checkpoint: Checkpoint | None = None
+        self._checkpoint: Checkpoint | Callable[[], Checkpoint] | None = None
+        self.is_fitted = False
         self._network: Network | None = None
 
     @classmethod
@@ -107,6 +111,23 @@ class Model:
         if self._configuration is None:
             self._configuration = Configuration.parse(self._stored["config"])
         return self._configuration
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """What an exact continuation of the training needs, or None.
+
+        Of a model from a file it is read from there when it is first asked for, as predicting does without.
+
+        Raises:
+            ModelFileError: that file is gone, or another one now.
+        """
+        if callable(self._checkpoint):
+            self._checkpoint = self._checkpoint()
+        return self._checkpoint
+
+    @checkpoint.setter
+    def checkpoint(self, checkpoint: Checkpoint | Callable[[], Checkpoint] | None) -> None:
+        self._checkpoint = checkpoint
 
     @property
     def network(self) -> Network:
@@ -255,18 +276,13 @@ class Model:
     def probabilities(self, output: Array) -> Array:
         """What `predict_proba` makes of the network's output."""
         self._check_numbers(output)
-        activation = getattr(self.layers[-1], "activation", None)
-        name = activation.type if isinstance(activation, Activation) else self.layers[-1].type
-        if name == "log_softmax":
-            probabilities: Array = np.exp(output)
-            return probabilities
-        if name == "sigmoid" and output.shape[1:] == (1,):
-            return np.concatenate([1 - output, output], axis=1)
-        if name not in {"softmax", "sigmoid"}:
-            raise UsageError(
-                f"the network ends in {name!r}, which gives no probabilities; softmax, log_softmax and sigmoid do"
-            )
-        return output
+        last = self.layers[-1]
+        activation = last.final_activation
+        probabilities = None if activation is None else activation.probabilities(output)
+        if probabilities is None:
+            name = last.type if activation is None else activation.type
+            raise UsageError(f"the network ends in {name!r}, which gives no probabilities; softmax and sigmoid do")
+        return probabilities
 
     def evaluate(
         self, x: Any, y: Any, *, metrics: Sequence[Metric | Named] | None = None, sample_weight: Any = None
@@ -279,18 +295,21 @@ class Model:
         network, activation, loss = fuse(self.network, training.loss)
         return evaluate(network, activation, loss, metrics_beside(training.loss, training.metrics), samples)
 
-    def save(self, path: str | os.PathLike[str], *, checkpoint: Checkpoint | None = None) -> None:
+    def save(
+        self, path: str | os.PathLike[str], *, resumable: bool = True, checkpoint: Checkpoint | None = None
+    ) -> None:
         """Write one file that holds everything; a file at `path` is replaced, whole or not at all.
 
         Args:
             path: where; usually ends in ``.h5``.
-            checkpoint: what an exact continuation needs; the model's own unless given.
+            resumable: whether to save what an exact continuation needs; without it the file is about a third as large.
+            checkpoint: what that is; the model's own unless given.
 
         Raises:
             ConfigError: a part of the model is of a class that nobody registered.
             ModelFileError: the file cannot be written.
         """
-        write_model_file(path, *pack(self, checkpoint or self.checkpoint))
+        write_model_file(path, *pack(self, (checkpoint or self.checkpoint) if resumable else None))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:

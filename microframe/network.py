@@ -18,7 +18,7 @@ import numpy as np
 
 from microframe.arrays import Array, Generator, Shape, zeros_aligned
 from microframe.contexts import InferenceContext
-from microframe.errors import ConfigError, Problem
+from microframe.errors import ConfigError, Problem, expectation
 from microframe.graph import Node, connect
 from microframe.interfaces import Activation, FittedLayer, Initializer, Layer
 from microframe.interfaces.optimizer import ParameterSlice
@@ -99,6 +99,14 @@ class Network:
         if rng is not None:
             self._initialize(rng)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: everything but the functions that are bound to these very arrays."""
+        return {name: value for name, value in vars(self).items() if name != "_functions"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._bind()
+
     @property
     def gradients(self) -> Array:
         """The flat vector of gradients, made when it is first needed: inference never does."""
@@ -148,12 +156,11 @@ class Network:
     def split_final_activation(self) -> tuple[Network, Activation | None]:
         """This network up to the logits, sharing all arrays, and the activation that was left out.
 
-        The last layer's activation is the field ``activation``, which a layer that has one applies last. The
-        activation is None, and the network this one, where there is no such field.
+        The activation is None, and the network this one, where the last layer does not end in one.
         """
         last = self.nodes[-1]
-        activation = getattr(last.layer, "activation", None)
-        if not isinstance(activation, Activation):
+        activation = last.layer.final_activation
+        if activation is None:
             return self, None
         logits = copy.copy(self)
         fields: dict[str, Any] = {"activation": "linear"}
@@ -170,7 +177,7 @@ class Network:
                     initializer.fill(weights[node.name][name], rng)
                 except ValueError as error:
                     place = ("layers", index, f"{name}_initializer")
-                    problems.append(Problem(place, str(error), f"a parameter of shape {shape}"))
+                    problems.append(Problem(place, expectation(error), f"a parameter of shape {shape}"))
         if problems:
             raise ConfigError(problems)
 
@@ -206,7 +213,7 @@ def _build(nodes: Sequence[Node], input_shape: Shape) -> tuple[list[Shape], list
             shapes.append(tuple(node.layer.build(declared, *inputs)))
         except (ValueError, TypeError) as error:
             received = f"{' and '.join(map(str, inputs))} as the input shape of {node.name!r} ({node.layer.type})"
-            raise ConfigError([Problem(("layers", index), str(error), received)]) from error
+            raise ConfigError([Problem(("layers", index), expectation(error), received)]) from error
         declarations.append(declared)
     return shapes, declarations
 

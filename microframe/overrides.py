@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from microframe.component import Component
-from microframe.errors import Problem, nearest, one_of
+from microframe.errors import PluginError, Problem, nearest, one_of
 from microframe.registry import registry
-from microframe.settings import Settings
+from microframe.settings import Settings, parse
 from microframe.values import describe_value
 
 
@@ -29,7 +30,8 @@ def apply_overrides(
 
     A path starts at the root or inside one of its sections: ``optimizer.learning_rate`` is short for
     ``training.optimizer.learning_rate``. Layers are reached by number or name. A value is read as TOML, or as a
-    string where it isn't TOML. A component that stands there as a name, or only as a default, is opened up.
+    string where it isn't TOML or where its field takes the string alone. A component that stands there as a name, or
+    only as a default, is opened up.
     """
     applied = []
     for text in overrides:
@@ -44,7 +46,7 @@ def apply_overrides(
                 Problem((), f"a path that starts with {one_of(known)}", repr(dotted), nearest(keys[0], known), "--set")
             )
             continue
-        path = _set(values, _from_root(keys, root), _read_value(value.strip()), root, text, problems)
+        path = _set(values, _from_root(keys, root), value.strip(), root, text, problems)
         if path is not None:
             applied.append(Override(text, path))
     return applied
@@ -65,15 +67,28 @@ def _from_root(keys: list[str], root: type[Settings]) -> list[str]:
     return keys if keys[0] in root.field_types() else [sections[keys[0]], *keys]
 
 
-def _read_value(text: str) -> Any:
+def _read_value(text: str, hint: Any) -> Any:
+    """`text` as a value for a field annotated `hint`, which is None where there is no such field."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    return text if _takes_text(hint) and not _fits(value, hint) and _fits(text, hint) else value
+
+
+def _takes_text(hint: Any) -> bool:
+    """Whether some strings that name no component fit `hint`."""
+    return hint is str or isinstance(hint, str) or any(map(_takes_text, get_args(hint)))
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    problems: list[Problem] = []
+    parse(value, hint, (), problems)
+    return not problems
 
 
 def _set(
-    values: dict[str, Any], keys: list[str], value: Any, root: type[Settings], text: str, problems: list[Problem]
+    values: dict[str, Any], keys: list[str], value: str, root: type[Settings], text: str, problems: list[Problem]
 ) -> tuple[str | int, ...] | None:
     place: Any = values
     hint: Any = root
@@ -84,16 +99,24 @@ def _set(
             problems.append(_no_step(place, key, path, text))
             return None
         path.append(step)
+        settings = _settings_class(hint, place)
+        if isinstance(step, int):
+            hint = _element_hint(hint)
+        else:
+            hint = settings.field_types().get(key) if settings is not None else None
         if len(path) == len(keys):
             break
-        settings = _settings_class(hint, place)
-        if isinstance(step, str):
-            hint = settings.field_types().get(key) if settings is not None else None
         inner = place[step] if isinstance(step, int) or step in place else _default(settings, key)
         place[step] = {"type": inner} if isinstance(inner, str) else inner
         place = place[step]
-    place[path[-1]] = value
+    place[path[-1]] = _read_value(value, hint)
     return tuple(path)
+
+
+def _element_hint(hint: Any) -> Any:
+    """The annotation of what is in a list that `hint` is for."""
+    lists = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) is tuple]
+    return get_args(lists[0])[0] if lists else None
 
 
 def _step(place: Any, key: str) -> str | int | None:
@@ -139,5 +162,6 @@ def _settings_class(hint: Any, place: Any) -> type[Settings] | None:
             if not issubclass(kind, Component):
                 return kind
             name = place.get("type") if isinstance(place, dict) else None
-            return registry.find(kind.kind, name, (), []) if isinstance(name, str) else None
+            with contextlib.suppress(PluginError):  # which is reported when the configuration is checked
+                return registry.find(kind.kind, name, (), []) if isinstance(name, str) else None
     return None

@@ -179,7 +179,10 @@ class Plugins:
         self._manager.register(module, name)
         try:
             self._check_hooks(module)
-            _check_components(self._call("microframe_components", module))
+            components = self._call("microframe_components", module)
+            _check_components(components)
+            if not name.startswith(f"{STANDARD}."):  # tests do that for the standard parts
+                _check_fields(components)
         except BaseException:
             self._manager.unregister(module)
             raise
@@ -216,6 +219,16 @@ def _check_components(components: Iterable[Any]) -> None:
             raise PluginError(f"the type of {component.__qualname__}, {component.type!r}, is not a plain word")
         if seen.setdefault((component.kind, component.type), component) is not component:
             raise PluginError(f"two of its classes are the {component.kind} {component.type!r}")
+
+
+def _check_fields(components: Iterable[type[Component]]) -> None:
+    from microframe.schema import check_fields
+
+    for component in components:
+        try:
+            check_fields(component)
+        except Exception as error:
+            raise PluginError(f"the fields of {component.__qualname__} cannot be configured: {error}") from error
 
 
 def _check_commands(commands: list[Any]) -> list[click.Command]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from microframe.arrays import Array
-from microframe.errors import DataError, nearest
+from microframe.arrays import Array, Shape
+from microframe.errors import DataError, expectation, nearest
 from microframe.evaluation import BATCH_ROWS, fuse
 from microframe.interfaces import Dataset, Loss
 from microframe.network import Network
@@ -40,7 +40,7 @@ def number_classes(target: Any, known: ClassNames | None) -> tuple[Array, ClassN
     Raises:
         DataError: a label that is not among the known classes, or that a file could not hold.
     """
-    labels = np.asarray(target)
+    labels = _decode(np.asarray(target))
     if labels.ndim == 2:
         labels = labels[:, 0]
     if known is None:
@@ -63,14 +63,40 @@ def number_classes(target: Any, known: ClassNames | None) -> tuple[Array, ClassN
     return np.array([position[label] for label in plain], np.intp), known
 
 
+def _decode(labels: Array) -> Array:
+    """Labels that are bytes, as HDF5 keeps text, as text."""
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "utf-8")
+    if labels.dtype.kind == "O" and any(isinstance(label, bytes) for label in labels.flat):
+        return np.array([label.decode() if isinstance(label, bytes) else label for label in labels.flat])
+    return labels
+
+
 def _can_name(label: Any) -> bool:
     return isinstance(label, str | int) or (isinstance(label, float) and math.isfinite(label))
 
 
-def has_labels(target: Any, loss: Loss) -> bool:
-    """Whether targets are labels to be numbered: one for each sample, for a loss of classes."""
-    shape = np.shape(target)
-    return loss.target == "classes" and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1))
+def widen_classes(labels: Array, classes: ClassNames | None, outputs: int) -> tuple[Array, ClassNames | None]:
+    """Class numbers and names, where a network has more outputs than the data has classes.
+
+    Labels that are numbers of outputs already, 0 to outputs - 1, then keep their numbers; some just do not occur.
+    """
+    if classes is None or not 1 < len(classes) < outputs or not all(type(name) is int for name in classes):
+        return labels, classes
+    if min(classes) < 0 or max(classes) >= outputs:
+        return labels, classes
+    return np.asarray(classes)[labels], tuple(range(outputs))
+
+
+def check_classes(classes: ClassNames | None, output_shape: Shape) -> None:
+    """Raise DataError unless a network with this output can tell the classes apart: one output each, or one for two."""
+    if classes is None or not output_shape:
+        return
+    outputs = output_shape[-1]
+    if len(classes) < 2:
+        raise DataError(f"target: expected at least two classes, received only {classes[0]!r}")
+    if outputs != len(classes) and (outputs, len(classes)) != (1, 2):
+        raise DataError(f"the target has {len(classes)} classes, but the network has {outputs} outputs")
 
 
 def divide(count: int, test: float, validation: float, how: Split, labels: Array | None, seed: int) -> Parts:
@@ -114,15 +140,15 @@ def prepare(
     if not count:
         raise DataError("expected at least one sample, received none")
     _, _, effective = fuse(network, loss)
-    try:
-        target = effective.prepare(labels, network.output_shape, network.dtype)
-    except ValueError as error:
-        raise DataError(f"loss {loss.type!r}: expected {error}") from error
     weights = None if weight is None else _as_weights(weight, count).astype(network.dtype)
     chosen = slice(None) if rows is None else rows
+    try:
+        target = effective.prepare(labels[chosen], network.output_shape, network.dtype)
+    except ValueError as error:
+        raise DataError(f"loss {loss.type!r}: expected {expectation(error)}") from error
     return Samples(
         features,
-        target[chosen],
+        target,
         labels[chosen],
         None if weights is None else weights[chosen],
         rows,
@@ -141,6 +167,11 @@ def _as_weights(weight: Any, count: int) -> Array:
     if weights.shape != (count,) or weights.dtype.kind not in "buif":
         received = len(weights) if weights.shape[0] != count else f"{weights.dtype} of shape {weights.shape}"
         raise DataError(f"expected {count} sample weights, one for each sample, received {received}")
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(wrong):
+        raise DataError(
+            f"sample weight {wrong[0]} (from 0): expected a number of at least 0, received {weights[wrong[0]]}"
+        )
     return weights
 
 

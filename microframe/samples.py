@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -72,39 +72,35 @@ class Samples:
 
     def _batches_in_order(self, inputs: Array, size: int, dtype: np.dtype[Any]) -> Iterator[Batch]:
         target, weight = self.target, self.weight
-        as_is = inputs.dtype == dtype and self.fill is None
+        cast = self._cast_for(inputs, min(size, len(inputs)), dtype)
         for start in range(0, len(inputs), size):
             rows = slice(start, start + size)
-            x = inputs[rows] if as_is else self._cast(inputs[rows], dtype)
+            x = inputs[rows] if cast is None else cast(inputs[rows])
             yield Batch(rows, x, None if target is None else target[rows], None if weight is None else weight[rows])
 
     def _batches_by_index(self, inputs: Array, order: Array, size: int, dtype: np.dtype[Any]) -> Iterator[Batch]:
-        x, target, weight = (_Taker(array) for array in (inputs, self.target, self.weight))
-        as_is = inputs.dtype == dtype and self.fill is None
-        for start in range(0, len(order), size):
+        size = min(size, len(order))
+        take, take_target, take_weight = (_taker(array, size) for array in (inputs, self.target, self.weight))
+        cast = self._cast_for(inputs, size, dtype)
+        places = order if self.rows is None else self.rows[order]
+        for start in range(0, len(order), max(size, 1)):
             rows = order[start : start + size]
-            taken = x.take(rows if self.rows is None else self.rows[rows])
-            yield Batch(rows, taken if as_is else self._cast(taken, dtype), target.take(rows), weight.take(rows))  # type: ignore[arg-type]
+            x = take(places[start : start + size])
+            yield Batch(rows, x if cast is None else cast(x), take_target(rows), take_weight(rows))
 
     def _batches_of_file(self, size: int, dtype: np.dtype[Any], rng: Generator | None) -> Iterator[Batch]:
         rows_left, inputs_left = np.empty(0, np.intp), np.empty((0, *self.inputs.shape[1:]), dtype)
-        for rows, inputs in self._blocks(dtype, size, rng):
-            rows_left = np.concatenate([rows_left, rows])
-            inputs_left = np.concatenate([inputs_left, inputs])
-            ready = len(rows_left) // size * size
+        take_target, take_weight = (_taker(array, min(size, len(self))) for array in (self.target, self.weight))
+        for block_rows, block_inputs in self._blocks(dtype, size, rng):
+            all_rows = np.concatenate([rows_left, block_rows])
+            inputs = np.concatenate([inputs_left, block_inputs])
+            ready = len(all_rows) // size * size
             for start in range(0, ready, size):
-                yield self._batch(rows_left[start : start + size], inputs_left[start : start + size])
-            rows_left, inputs_left = rows_left[ready:], inputs_left[ready:]
+                rows = all_rows[start : start + size]
+                yield Batch(rows, inputs[start : start + size], take_target(rows), take_weight(rows))
+            rows_left, inputs_left = all_rows[ready:], inputs[ready:]
         if len(rows_left):
-            yield self._batch(rows_left, inputs_left)
-
-    def _batch(self, rows: Array, inputs: Array) -> Batch:
-        return Batch(
-            rows,
-            inputs,
-            None if self.target is None else self.target[rows],
-            None if self.weight is None else self.weight[rows],
-        )
+            yield Batch(rows_left, inputs_left, take_target(rows_left), take_weight(rows_left))
 
     def _blocks(self, dtype: np.dtype[Any], size: int, rng: Generator | None) -> Iterator[tuple[Array, Array]]:
         """Blocks of a file as (rows of the part, inputs), each read in one piece."""
@@ -123,31 +119,57 @@ class Samples:
                 order = rng.permutation(len(rows))
                 rows, inside = rows[order], inside[order]
             if len(rows):
-                yield rows, self._cast(np.asarray(self.inputs[start:stop])[inside], dtype)
+                inputs = np.asarray(self.inputs[start:stop])[inside]
+                cast = self._cast_for(inputs, len(inputs), dtype)
+                yield rows, inputs if cast is None else cast(inputs)
 
-    def _cast(self, inputs: Array, dtype: np.dtype[Any]) -> Array:
-        inputs = inputs.astype(dtype)
-        if self.fill is not None:
-            missing = np.isnan(inputs)
-            inputs[missing] = np.broadcast_to(self.fill.astype(dtype), inputs.shape)[missing]
-        return inputs
-
-
-class _Taker:
-    """Gathers rows of an array into arrays that are reused, one for each batch size."""
-
-    def __init__(self, array: Array | None) -> None:
-        self._array = array
-        self._taken: dict[int, Array] = {}
-
-    def take(self, rows: Array) -> Array | None:
-        if self._array is None:
+    def _cast_for(self, inputs: Array, size: int, dtype: np.dtype[Any]) -> Callable[[Array], Array] | None:
+        """What makes batches of up to `size` of `inputs` what a network takes; None where they are that already."""
+        if inputs.dtype == dtype and self.fill is None:
             return None
-        taken = self._taken.get(len(rows))
-        if taken is None:
-            taken = self._taken[len(rows)] = np.empty((len(rows), *self._array.shape[1:]), self._array.dtype)
+        return _Cast((size, *inputs.shape[1:]), dtype, self.fill).cast
+
+
+class _Cast:
+    """Casts batches to a dtype, and fills in what is missing, in an array that is reused.
+
+    Args:
+        shape: of the largest batch.
+        dtype: of the result.
+        fill: what replaces a NaN, by column; None where nothing does.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], fill: Array | None) -> None:
+        self._out = np.empty(shape, dtype)
+        self._flags = np.empty(0 if fill is None and self._out.dtype.kind != "i" else shape, np.bool_)
+        self._fill = None if fill is None else fill.astype(dtype)
+
+    def cast(self, inputs: Array) -> Array:
+        out, flags = _first(self._out, len(inputs)), _first(self._flags, len(inputs))
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.copyto(out, inputs, casting="unsafe")
+        if out.dtype.kind == "i" and inputs.dtype.kind == "f" and np.not_equal(out, inputs, flags).any():
+            raise DataError("expected whole numbers as inputs, because the layers that read them want indices")
+        if self._fill is not None:
+            np.copyto(out, self._fill, where=np.isnan(out, flags))
+        return out
+
+
+def _taker(array: Array | None, size: int) -> Callable[[Array], Any]:
+    """What gathers rows of `array`, up to `size` at a time, into an array that is reused; gives None for None."""
+    if array is None:
+        return lambda _: None
+    source, memory = array, np.empty((size, *array.shape[1:]), array.dtype)
+
+    def take(rows: Array) -> Array:
         # mode="raise" would make NumPy gather into a temporary array first; rows are in range by construction
-        return self._array.take(rows, 0, taken, "clip")
+        return source.take(rows, 0, _first(memory, len(rows)), "clip")
+
+    return take
+
+
+def _first(array: Array, count: int) -> Array:
+    return array if len(array) == count else array[:count]
 
 
 def as_rows(values: Any, dtype: np.dtype[Any] | None = None) -> Rows:
@@ -164,9 +186,7 @@ def as_rows(values: Any, dtype: np.dtype[Any] | None = None) -> Rows:
     if array.dtype.kind not in "buif":
         raise DataError(f"expected an array of numbers, received dtype {array.dtype}")
     if dtype is not None and array.dtype.kind == "f" and not isinstance(array, np.memmap):
-        if dtype.kind == "i" and not (np.isfinite(array) & (array == np.rint(array))).all():
-            raise DataError("expected whole numbers as inputs, because the layers that read them want indices")
-        array = array.astype(dtype, copy=False)
+        array = array if array.dtype == dtype else _Cast(array.shape, dtype, None).cast(array)
     return array
 
 
@@ -191,8 +211,9 @@ def split_rows(count: int, share: float, how: Split, labels: Array | None, rng: 
     Args:
         count: the number of rows.
         share: of the rows to hold out, from 0 to 1; the number is rounded to the nearest.
-        how: ``"stratified"`` keeps the shares of the classes in `labels`, ``"shuffled"`` draws freely, ``"tail"``
-            takes the last rows, and ``"auto"`` is stratified when there are labels and shuffled otherwise.
+        how: ``"stratified"`` keeps the shares of the classes in `labels`, and a row of each class as long as enough
+            rows are kept; ``"shuffled"`` draws freely, ``"tail"`` takes the last rows, and ``"auto"`` is stratified
+            when there are labels and shuffled otherwise.
         labels: class numbers, one a row, or None when there are no classes.
         rng: what draws.
 
@@ -212,9 +233,13 @@ def split_rows(count: int, share: float, how: Split, labels: Array | None, rng: 
 
 
 def _stratified_order(labels: Array, rng: Generator) -> Array:
-    """An order of the rows any stretch of which holds each class in its share, as nearly as whole rows allow."""
+    """An order of the rows that begins with one of each class.
+
+    Any stretch of what follows holds each class in its share, as nearly as whole rows allow.
+    """
     place = np.empty(len(labels))
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label))
         place[rows] = (np.arange(len(rows)) + rng.random()) / len(rows)
+        place[rows[0]] -= 1
     return np.argsort(place, kind="stable")

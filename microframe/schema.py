@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 import typing
 from dataclasses import MISSING
@@ -11,8 +12,9 @@ import msgspec
 
 from microframe.component import Component
 from microframe.configuration import Configuration
+from microframe.errors import MicroframeError, Problem
 from microframe.registry import KINDS, registry
-from microframe.settings import Settings
+from microframe.settings import Part, Settings, parse
 
 Schema = dict[str, Any]
 
@@ -34,6 +36,56 @@ def component_schema(component: type[Component]) -> Schema:
     schema["properties"] = {"type": {"enum": _names(component)}, **schema["properties"]}
     schema["required"] = ["type", *schema.get("required", [])]
     return schema
+
+
+def check_fields(settings: type[Settings]) -> None:
+    """Check that a configuration can hold the fields of `settings`; no part is looked up by its name for that.
+
+    Raises:
+        ConfigError: an annotation cannot be resolved.
+        TypeError: an annotation says nothing that a configuration can hold, or the default is not of its kind.
+    """
+    for name, hint in settings.field_types().items():
+        try:
+            _check_hint(hint)
+            if not _holds_settings(hint):
+                _check_default(settings.__dataclass_fields__[name].default, hint)
+        except TypeError as error:
+            raise TypeError(f"{settings.__qualname__}.{name}: {error}") from error
+
+
+def _check_hint(hint: Any) -> None:
+    if isinstance(hint, type) and issubclass(hint, Component):
+        if hint.kind not in KINDS:
+            raise TypeError(f"{hint.__qualname__} is no interface such as microframe.Layer")
+    elif isinstance(hint, type) and issubclass(hint, Settings):
+        check_fields(hint)
+    elif _holds_settings(hint):
+        if typing.get_origin(hint) not in (Part, tuple, typing.Union, types.UnionType):
+            raise TypeError(f"it is annotated {hint}: use a component, an optional one, or tuple[component, ...]")
+        for argument in typing.get_args(hint):
+            if argument not in (types.NoneType, Ellipsis):
+                _check_hint(argument)
+    else:
+        try:
+            msgspec.json.schema(hint)
+        except TypeError as error:
+            raise TypeError(f"it is annotated {hint}, which no configuration can hold") from error
+
+
+def _check_default(default: Any, hint: Any) -> None:
+    if default is MISSING or default is None:
+        return
+    problems: list[Problem] = []
+    value = parse(default, hint, ("default",), problems)
+    for problem in problems:
+        raise TypeError(str(problem))
+    json.dumps(value)
+
+
+def _holds_settings(hint: Any) -> bool:
+    is_settings = isinstance(hint, type) and issubclass(hint, Settings)
+    return is_settings or any(_holds_settings(argument) for argument in typing.get_args(hint))
 
 
 def _kind_schema(kind: str) -> Schema:
@@ -66,7 +118,10 @@ def _field_schema(settings: type[Settings], name: str) -> Schema:
     schema = _hint_schema(settings.field_types()[name])
     if settings.__dataclass_fields__[name].default in (MISSING, None):
         return schema
-    default = settings.parsed_default(name)
+    try:
+        default = settings.parsed_default(name)
+    except MicroframeError:  # it names a part of a plugin that is missing or broken
+        return schema
     plain = default.to_config() if isinstance(default, Settings) else default
     return schema | {"default": list(plain) if isinstance(plain, tuple) else plain}
 
@@ -78,6 +133,8 @@ def _hint_schema(hint: Any) -> Schema:
         return _settings_schema(hint)
     arguments = [argument for argument in typing.get_args(hint) if argument is not types.NoneType]
     origin = typing.get_origin(hint)
+    if origin is Part:
+        return _hint_schema(arguments[0])
     if origin in (typing.Union, types.UnionType):
         choices = [_hint_schema(argument) for argument in arguments]
         return choices[0] if len(choices) == 1 else {"anyOf": choices}

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, dataclass_transform
 
-from microframe.errors import ConfigError, Problem, nearest, one_of
+from microframe.errors import ConfigError, Problem, error_of, nearest, one_of
 from microframe.values import check_leaf, describe, describe_value
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class Settings:
             ]
             self._fill(given | named, (type(self).__name__,), problems)
             if problems:
-                raise ConfigError(problems)
+                raise error_of(problems)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise dataclasses.FrozenInstanceError(

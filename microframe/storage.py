@@ -6,8 +6,12 @@ Layout, version 1:
   ``manifest_sha256`` (the digest of the manifest's bytes, in hexadecimal).
 - ``/manifest``: canonical JSON as a dataset of uint8. Its key ``tensors`` lists every other dataset with dtype, shape
   and digest.
-- Every other dataset is contiguous and little-endian: ``/weights/<layer>/<array>``, ``/records/<name>``,
-  ``/splits/<part>``, and under ``/checkpoint`` what only a continued training reads.
+- Every other dataset is contiguous and little-endian, of float32, float64, uint8 or int64; an array of another dtype is
+  stored as one of these, and ``tensors`` has the dtype it had as ``original``. There are ``/weights/<layer>/<array>``,
+  ``/records/<name>`` and ``/splits/<part>``, and what only a continued training reads: ``/optimizer/slots/<name>``;
+  ``/optimizer/parameters`` and ``/optimizer/state/<layer>/<array>``, where those being trained are not those that
+  predict; ``/callbacks/<number>/<name>``; ``/progress/outputs``; and ``/random/<purpose>``, the state of a generator as
+  JSON in uint8.
 
 Nothing is compressed, linked, pickled or of variable length: each is a way to hang, crash or fool a reader.
 """
@@ -16,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,12 +32,25 @@ import h5py
 import numpy as np
 
 from microframe.arrays import Array
-from microframe.errors import ModelFileError
+from microframe.errors import ModelFileError, UsageError
+from microframe.values import describe_value
 
 FORMAT = "microframe"
 LAYOUT = 1
 
 _DTYPES = ("<f4", "<f8", "|u1", "<i8")
+_STORED_AS = {
+    **dict.fromkeys(("float16", "float32"), "float32"),
+    **dict.fromkeys(("bool", "uint8"), "uint8"),
+    **dict.fromkeys(("int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"), "int64"),
+    "float64": "float64",
+}
+"""The dtype in a file of each dtype that arrays may have; back and forth no bit is lost (uint64 wraps around)."""
+
+_NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
+
+NUMBER_KEY = "$float"
+"""The only key of an object that stands for a number that JSON has no word for: ``{"$float": "inf"}``."""
 DAMAGE = (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, RuntimeError)
 """What reading a damaged file may raise: the HDF5 library's errors, and those of values that are not as expected."""
 
@@ -82,10 +100,16 @@ class ModelFile:
         return tuple(self._entry(path)["shape"])
 
     def read(self, path: str) -> Array:
-        """A tensor, checked against its digest."""
+        """A tensor, checked against its digest, with the dtype that it had when it was written."""
         with self._naming_damage():
-            dataset = self._dataset(path)
-            return self.read_into(path, np.empty(dataset.shape, dataset.dtype))
+            dataset, original = self._dataset(path), self._entry(path).get("original")
+            array = self.read_into(path, np.empty(dataset.shape, dataset.dtype))
+            if original is None:
+                return array
+            if _STORED_AS[original] != array.dtype.name:
+                raise ModelFileError(f"{self.path}: /{path} is {array.dtype}, which no {original} is stored as")
+            with np.errstate(all="ignore"):
+                return array.astype(original)
 
     def read_into(self, path: str, out: Array) -> Array:
         """Read a tensor into `out`, which must have its shape and dtype, and check its digest."""
@@ -150,34 +174,70 @@ def write_model_file(path: str | os.PathLike[str], manifest: Mapping[str, Any], 
 
     Args:
         path: where; a symbolic link is followed.
-        manifest: plain JSON values with finite numbers.
-        tensors: arrays of float32, float64, uint8 or int64, by path.
+        manifest: plain JSON values with finite numbers; see `finite` for others.
+        tensors: arrays of truth values, of integers, or of floats of up to 64 bits, by path.
 
     Raises:
         ModelFileError: the folder isn't there or cannot be written to.
+        UsageError: an array is of another dtype.
     """
-    import tempfile
-
+    check_tensors(tensors, "a model file")
     target = Path(os.path.realpath(path))
-    little_endian = {
-        name: np.asarray(array, array.dtype.newbyteorder("<"), order="C") for name, array in sorted(tensors.items())
-    }
-    data = _canonical_json({**manifest, "tensors": {name: _describe(array) for name, array in little_endian.items()}})
+    stored = {name: _as_stored(array) for name, array in sorted(tensors.items())}
+    entries = {name: _describe(array, tensors[name].dtype.name) for name, array in stored.items()}
+    data = _canonical_json({**manifest, "tensors": entries})
     try:
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
-            temporary = Path(stream.name)
-            try:
-                _write(stream, data, little_endian)
+        mode = target.stat().st_mode & 0o777 if target.exists() else None
+        temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+        descriptor = os.open(temporary, _NEW_FILE, 0o666 if mode is None else 0o600)
+        try:
+            with os.fdopen(descriptor, "w+b") as stream:
+                if mode is not None:
+                    temporary.chmod(mode)
+                _write(stream, data, stored)
                 stream.flush()
                 os.fsync(stream.fileno())
-                temporary.chmod(_mode(target))
-                temporary.replace(target)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         _sync_folder(target.parent)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def check_tensors(tensors: Mapping[str, Any], place: str) -> None:
+    """Check that a file can hold `tensors`, of which the message of an error speaks as ``place['name']``.
+
+    Raises:
+        UsageError: one is no array, is of a dtype that no file holds, or has a name that cannot be part of a path.
+    """
+    for name, array in tensors.items():
+        dtype = array.dtype.name if isinstance(array, np.ndarray | np.generic) else None
+        if dtype not in _STORED_AS:
+            received = describe_value(array) if dtype is None else f"one of {dtype}"
+            raise UsageError(f"{place}[{name!r}]: expected an array of {', '.join(_STORED_AS)}, received {received}")
+        if not isinstance(name, str) or "\0" in name or not {"", "."}.isdisjoint(name.split("/")):
+            raise UsageError(f"{place}: expected names that can be a path in a file, received {name!r}")
+
+
+def finite(value: Any) -> Any:
+    """`value`, of JSON values, with an object in place of each number that is not finite; see `NUMBER_KEY`."""
+    if isinstance(value, dict):
+        return {name: finite(element) for name, element in value.items()}
+    if isinstance(value, list):
+        return [finite(element) for element in value]
+    is_odd = isinstance(value, float) and not math.isfinite(value)
+    return {NUMBER_KEY: str(float(value))} if is_odd else value
+
+
+def restored(value: Any) -> Any:
+    """What `finite` was given."""
+    if isinstance(value, dict):
+        if value.keys() == {NUMBER_KEY}:
+            return float(value[NUMBER_KEY])
+        return {name: restored(element) for name, element in value.items()}
+    return [restored(element) for element in value] if isinstance(value, list) else value
 
 
 def _write(stream: Any, manifest: bytes, tensors: Mapping[str, Array]) -> None:
@@ -195,10 +255,14 @@ def _equal(attribute: Any, expected: bytes | int) -> bool:
     return np.shape(attribute) == () and bool(attribute == expected)
 
 
-def _describe(array: Array) -> dict[str, Any]:
-    if array.dtype.str not in _DTYPES:
-        raise ModelFileError(f"a model file holds arrays of {', '.join(_DTYPES)}, not {array.dtype}")
-    return {"dtype": array.dtype.str, "shape": list(array.shape), "sha256": _digest(array)}
+def _as_stored(array: Array) -> Array:
+    dtype = np.dtype(_STORED_AS[array.dtype.name]).newbyteorder("<")
+    return np.asarray(array.astype(dtype, copy=False), order="C")
+
+
+def _describe(array: Array, original: str) -> dict[str, Any]:
+    entry = {"dtype": array.dtype.str, "shape": list(array.shape), "sha256": _digest(array)}
+    return entry if original == array.dtype.name else entry | {"original": original}
 
 
 def _digest(array: Array) -> str:
@@ -208,15 +272,6 @@ def _digest(array: Array) -> str:
 def _canonical_json(values: Mapping[str, Any]) -> bytes:
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "surrogatepass")  # text from file names may hold what UTF-8 has no place for
-
-
-def _mode(target: Path) -> int:
-    """The permissions of the file that is replaced, or those that a new file gets."""
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
 
 
 def _sync_folder(folder: Path) -> None:

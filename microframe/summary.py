@@ -6,7 +6,9 @@ import html
 from dataclasses import dataclass
 
 from microframe.arrays import Shape
+from microframe.component import Component
 from microframe.network import Network
+from microframe.plugins import STANDARD
 from microframe.registry import registry
 
 
@@ -21,6 +23,7 @@ class Row:
     parameters: int
     state: int
     provider: str
+    origin: str
 
 
 class Summary:
@@ -47,6 +50,7 @@ class Summary:
                 sum(array.size for array in weights[node.name].values()),
                 sum(array.size for array in network.state[node.name].values()),
                 str(registry.provider(type(node.layer))),
+                origin_of(node.layer),
             )
             for index, node in enumerate(network.nodes)
         ]
@@ -56,12 +60,19 @@ class Summary:
 
     def cells(self) -> list[tuple[str, ...]]:
         """The table, its head first."""
-        head = ("layer", "type", "inputs", "output shape", "parameters")
+        head = ("layer", "type", "inputs", "output shape", "parameters", "from")
         body = [
-            (row.name, row.type, ", ".join(row.inputs), format_shape(row.output_shape), f"{row.parameters:,}")
+            (
+                row.name,
+                row.type,
+                ", ".join(row.inputs),
+                format_shape(row.output_shape),
+                f"{row.parameters:,}",
+                row.origin,
+            )
             for row in self.rows
         ]
-        return [head, ("input", "", "", format_shape(self.input_shape), ""), *body]
+        return [head, ("input", "", "", format_shape(self.input_shape), "", ""), *body]
 
     def total(self) -> str:
         """The last line: what all layers have together."""
@@ -83,6 +94,20 @@ class Summary:
         rows = [f"<tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in head)}</tr>"]
         rows += [f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in body]
         return f"<table>{''.join(rows)}</table><p>{html.escape(self.total())}</p>"
+
+
+def origin_of(component: Component) -> str:
+    """Where a part comes from; see `format_origin`."""
+    provider = registry.provider(type(component))
+    return format_origin(provider.name, provider.distribution, provider.version)
+
+
+def format_origin(plugin: str, distribution: str | None, version: str | None) -> str:
+    """``"microframe 1.0"`` for a standard part, ``"swish (microframe-swish 1.0)"`` or ``"local"`` for another."""
+    installed = f"{distribution} {version}" if distribution else ""
+    if plugin == STANDARD:
+        return installed
+    return f"{plugin} ({installed})" if installed else plugin
 
 
 def format_shape(shape: Shape) -> str:

@@ -7,7 +7,7 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Literal, NamedTuple
 
@@ -101,7 +101,12 @@ def reading(file: str) -> Iterator[None]:
 
 
 def read_table(
-    file: str | os.PathLike[str] | IO[bytes] | IO[str], *, delimiter: Delimiter = ",", header: Header = "auto"
+    file: str | os.PathLike[str] | IO[bytes] | IO[str],
+    *,
+    delimiter: Delimiter = ",",
+    header: Header = "auto",
+    feature_names: Collection[str] = (),
+    target_names: Collection[str] = (),
 ) -> Table:
     """Read a CSV file, in UTF-8 with or without a byte order mark.
 
@@ -112,6 +117,8 @@ def read_table(
         delimiter: what stands between cells.
         header: whether the first row holds names. ``"auto"``: it does unless it looks like the row below, with text
             only where that has text too, and has some number of its own.
+        feature_names, target_names: columns that are looked for: a first row that names every feature, in any order,
+            and nothing else but targets holds names, whatever `header` says.
 
     Raises:
         DataError: the file is missing, empty, not UTF-8, or not a table with distinct column names.
@@ -123,9 +130,11 @@ def read_table(
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(rows[0]):
             raise DataError(f"{name}: line {line}: expected {len(rows[0])} cells as above, received {len(row)}")
+    first = tuple(cell.strip() for cell in rows[0])
     names = None
-    if _is_header(rows[:2]) if header == "auto" else header:
-        names = tuple(cell.strip() for cell in rows[0])
+    is_known = set(feature_names) <= set(first) <= {*feature_names, *target_names} if feature_names else False
+    if is_known or (_is_header(rows[:2]) if header == "auto" else header):
+        names = first
         _check_distinct(names, f"{name}: line {lines[0]}")
         rows, lines = rows[1:], lines[1:]
     if not rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from microframe.errors import TrainingDivergedError, UsageError
 from microframe.evaluation import evaluate, fuse, measure, metrics_beside, name_metrics
 from microframe.history import History
 from microframe.interfaces.callback import Listener
+from microframe.interfaces.loss import Loss
 from microframe.network import first_nonfinite
 from microframe.optimization import OptimizerState
 from microframe.randomness import generator, get_state, set_state
@@ -58,6 +59,7 @@ class Run:
         loss: the loss of the last batch.
         samples: how many samples an epoch has.
         learning_rate_factor: a factor on the learning rate beside the schedule's, for callbacks to change.
+        undo: makes the model what it was before the run; called when a callback refuses to begin.
         stopping: why training ends early, or None.
     """
 
@@ -97,8 +99,10 @@ class Run:
         self._on_batch_end = self._listening("batch_end")
         self._last_good: Checkpoint | None = None
         self._final: Checkpoint | None = None
+        self._finished = False
         self._to_save: list[str] = []
         self._started = time.monotonic()
+        self.undo: Callable[[], None] = _nothing
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -116,9 +120,15 @@ class Run:
         """The learning rate of the next step."""
         return self.settings.optimizer.learning_rate * self._factor()
 
-    def stop(self, reason: str) -> None:
-        """End training after the current batch."""
+    def stop(self, reason: str, *, final: bool = False) -> None:
+        """End training after the current batch.
+
+        Args:
+            reason: why, for people.
+            final: whether to resume with the same number of epochs is to do nothing; otherwise it goes on from here.
+        """
         self.stopping = reason
+        self._finished = self._finished or final
 
     def train(self) -> None:
         """Train to the last epoch, or until something calls `stop`; then measure the samples held out for a test.
@@ -131,21 +141,29 @@ class Run:
         """
         self._started, self._final = time.monotonic(), None
         with np.errstate(all="ignore"):
-            self._notify("training_begin")
+            try:
+                self._notify("training_begin")
+            except BaseException:
+                self.undo()
+                raise
+            self.undo = _nothing
             self._last_good = self.checkpoint()
             try:
-                while self.epoch < self.settings.epochs and self.stopping is None:
+                while not self._finished and self.epoch < self.settings.epochs and self.stopping is None:
                     self._train_epoch()
             except TrainingDivergedError:
                 self.restore(self._last_good)
-                self.model.checkpoint = self._last_good
-                self.model.network.parameters[:] = self._optimizer.prediction_parameters()
+                self._leave()
                 raise
-            self.model.checkpoint = self._final = self.checkpoint()
-            self.model.network.parameters[:] = self._optimizer.prediction_parameters()
-            self._notify("training_end")
+            self._leave()
             if self._test is not None:
                 self.model.results["test"] = self._measure(self._test)
+
+    def _leave(self) -> None:
+        """End the run where it stands: keep its checkpoint, and give the model the weights for prediction."""
+        self.model.checkpoint = self._final = self.checkpoint()
+        self.model.network.parameters[:] = self._optimizer.prediction_parameters()
+        self._notify("training_end")
 
     def rehearse(self) -> float:
         """The loss of the first batch, forward and backward, with no parameter changed."""
@@ -162,9 +180,9 @@ class Run:
         """A copy of everything that `restore` needs."""
         memories, arrays = copy_memories(self._memories[: len(self.settings.callbacks)])
         arrays |= copy_network(self.model.network)
-        arrays |= {f"slots/{name}": array.copy() for name, array in self._optimizer.slots.items()}
+        arrays |= {f"optimizer/slots/{name}": array.copy() for name, array in self._optimizer.slots.items()}
         if self._outputs is not None and self.batch:
-            arrays["outputs"] = self._outputs.copy()
+            arrays["progress/outputs"] = self._outputs.copy()
         progress = {
             "epoch": self.epoch,
             "batch": self.batch,
@@ -173,11 +191,14 @@ class Run:
             "samples": self.samples,
             "batch_size": self.batch_size,
             "learning_rate_factor": self.learning_rate_factor,
-            "shuffle": self._shuffle_state if self.batch else get_state(self._shuffle),
-            "noise": get_state(self._noise),
+            "random": {
+                "shuffle": self._shuffle_state if self.batch else get_state(self._shuffle),
+                "noise": get_state(self._noise),
+            },
             "callbacks": [callback.type for callback in self.settings.callbacks],
             "memories": memories,
             "measured": list(self.measured),
+            "finished": self.settings.epochs if self._finished else None,
         }
         return Checkpoint(progress, arrays)
 
@@ -188,21 +209,27 @@ class Run:
             UsageError: the run of the checkpoint differs in what cannot change: see the message.
         """
         progress, arrays = checkpoint.progress, checkpoint.arrays
-        self._check_continues(progress)
+        self._check_continues(progress, below("optimizer/slots/", arrays))
+        self._finished = progress["finished"] == self.settings.epochs
         self.epoch, self.batch, self.step = progress["epoch"], progress["batch"], progress["step"]
         self._loss_sum, self.learning_rate_factor = progress["loss_sum"], progress["learning_rate_factor"]
-        set_state(self._shuffle, progress["shuffle"])
-        set_state(self._noise, progress["noise"])
+        set_state(self._shuffle, progress["random"]["shuffle"])
+        set_state(self._noise, progress["random"]["noise"])
         self._shuffle_state = get_state(self._shuffle)
         restore_network(self.model.network, arrays)
-        self._optimizer.restore(below("slots/", arrays), self.step)
-        if self._outputs is not None and "outputs" in arrays:
-            self._outputs[:] = arrays["outputs"]
+        self._optimizer.restore(below("optimizer/slots/", arrays), self.step)
+        if self._outputs is not None and "progress/outputs" in arrays:
+            self._outputs[:] = arrays["progress/outputs"]
         callbacks = self.settings.callbacks
         restore_memories(callbacks, self._memories[: len(callbacks)], checkpoint)
         self.history.truncate(self.epoch)
 
-    def _check_continues(self, progress: dict[str, Any]) -> None:
+    def _check_continues(self, progress: dict[str, Any], slots: dict[str, Array]) -> None:
+        if slots.keys() != self._optimizer.slots.keys():
+            raise UsageError(
+                f"the file's run had an optimizer with the slots {_listed(slots)}, which "
+                f"{self.settings.optimizer.type!r} with {_listed(self._optimizer.slots)} cannot continue"
+            )
         if progress["samples"] != self.samples:
             raise UsageError(f"the file's run trained on {progress['samples']} samples, not on {self.samples}")
         if progress["batch"] and progress["batch_size"] != self.batch_size:
@@ -270,7 +297,7 @@ class Run:
             if weight is None:
                 value = loss.value_and_gradient(output, target, gradient, empty)
             else:
-                value = _weighted(loss, output, target, weight, gradient)
+                value = _weighted(loss, output, target, weight, gradient, empty)
             if not math.isfinite(value):
                 raise self._diverged(f"the loss is {value}", x)
             backward(gradient)
@@ -359,9 +386,19 @@ def _bound(method: Callable[[Run, dict[str, Any]], None], run: Run, memory: dict
     return lambda: method(run, memory)
 
 
-def _weighted(loss: Any, output: Array, target: Array | None, weight: Array, gradient: Array) -> float:
+def _weighted(
+    loss: Loss, output: Array, target: Array, weight: Array, gradient: Array, empty: Callable[..., Array]
+) -> float:
     """The value and the gradient of a loss whose samples have weights: each sample's gradient scales with its own."""
     value = loss.value(output, target, weight)
-    loss.gradient(output, target, gradient)
-    gradient *= weight.reshape(-1, *[1] * (gradient.ndim - 1)).astype(gradient.dtype, copy=False)
-    return float(value)
+    loss.value_and_gradient(output, target, gradient, empty)  # `gradient` would have no arrays to reuse
+    gradient *= weight.reshape(-1, *[1] * (gradient.ndim - 1))
+    return value
+
+
+def _listed(slots: Iterable[str]) -> str:
+    return ", ".join(slots) or "none"
+
+
+def _nothing() -> None:
+    """What is left to undo once training has begun."""

@@ -12,10 +12,11 @@ from microframe.configuration import (
     Data,
     Training,
     differences,
+    located_in,
     override_configuration,
     read_configuration,
 )
-from microframe.errors import ConfigError
+from microframe.errors import ConfigError, Problem
 from microframe.standard.layers import Add, Dense
 from microframe.standard.losses import CrossEntropy
 from microframe.standard.optimizers import SGD, Adam
@@ -203,7 +204,9 @@ def test_a_file_that_cannot_be_parsed_is_one_error_that_names_it(tmp_path, name,
 
 def test_a_missing_file_and_a_folder_are_errors_that_name_them(tmp_path):
     assert message_of(tmp_path / "no.toml") == f"{tmp_path / 'no.toml'}: there is no such file"
-    assert message_of(tmp_path).startswith(f"{tmp_path}: cannot be read: ")
+    (tmp_path / "folder.toml").mkdir()
+    assert message_of(tmp_path / "folder.toml").startswith(f"{tmp_path / 'folder.toml'}: cannot be read: ")
+    assert message_of(tmp_path / "net.yaml") == f"{tmp_path / 'net.yaml'}: expected a file ending in .toml or .json"
 
 
 @pytest.mark.parametrize("prefix", ["", "\ufeff"])
@@ -278,6 +281,48 @@ def test_a_mistake_of_an_override_is_told_from_one_of_the_file(tmp_path):
         ("--set test=0.6", False),
         (str(path), True),
     ]
+
+
+@pytest.mark.parametrize("text", ["2024", "true", "1e3"])
+def test_an_override_of_a_field_of_text_is_text(tmp_path, text):
+    values = {**GOOD, "data": {"source": {"type": "csv", "path": "a.csv"}}}
+    path = write(tmp_path, "net.toml", tomli_w.dumps(values))
+    configuration = read_configuration(path, [f"description={text}", f"data.source.path={text}", "shuffle=false"])
+    assert (configuration.description, configuration.data.source.path) == (text, text)
+    assert configuration.training.shuffle is False
+
+
+def test_an_override_that_fits_in_no_form_is_a_mistake_of_its_own(tmp_path):
+    path = write(tmp_path, "net.toml", tomli_w.dumps(GOOD))
+    with pytest.raises(ConfigError) as error:
+        read_configuration(path, ["epochs=abc", "dtype=32"])
+    assert sorted(problem.file for problem in error.value.problems) == ["--set dtype=32", "--set epochs=abc"]
+
+
+def test_problems_that_turn_up_later_are_completed_with_their_places(tmp_path):
+    path = write(tmp_path, "net.toml", tomli_w.dumps(GOOD))
+    problems = [
+        Problem(("training", "epochs"), "a", "b"),
+        Problem(("layers", 1), "c", "d"),
+        Problem(("training", "optimizer", "slots"), "e", "f"),
+        Problem(("layers", 0), "g", "h", file="elsewhere", line=3),
+    ]
+    with pytest.raises(ConfigError) as error, located_in(path, ["epochs=3"]):
+        raise ConfigError(problems)
+    lines = path.read_text().splitlines()
+    found = {problem.path: (problem.file, problem.line) for problem in error.value.problems}
+    assert found["training", "epochs"] == ("--set epochs=3", None)
+    assert found["layers", 0] == ("elsewhere", 3)
+    assert found["training", "optimizer", "slots"] == (str(path), 1 + lines.index("[training.optimizer]"))
+    assert found["layers", 1] == (str(path), 1 + lines.index('name = "b"') - 3)
+
+
+def test_an_error_without_problems_or_of_a_model_file_stays_as_it_is(tmp_path):
+    path = write(tmp_path, "net.toml", tomli_w.dumps(GOOD))
+    for place, error in ((path, ConfigError("plain")), ("model.h5", ConfigError([Problem(("layers",), "a", "b")]))):
+        with pytest.raises(ConfigError) as caught, located_in(place):
+            raise error
+        assert caught.value is error
 
 
 def test_the_differences_of_two_configurations_are_listed():

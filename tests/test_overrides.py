@@ -74,6 +74,7 @@ def test_a_path_leads_from_the_root_or_from_a_section_to_the_value(override, pat
     ("text", "value"),
     [
         ("1", 1),
+        ("-1", -1),
         ("1e-3", 1e-3),
         ("true", True),
         ("'text'", "text"),
@@ -88,10 +89,49 @@ def test_a_path_leads_from_the_root_or_from_a_section_to_the_value(override, pat
         ("  7 ", 7),
     ],
 )
-def test_a_value_is_toml_or_a_string(text, value):
-    changed = result_of(f"description={text}")
-    assert changed["description"] == value
-    assert type(changed["description"]) is type(value)
+@pytest.mark.parametrize("field", ["epochs", "shuffle", "optimizer", "layers.0.none"])
+def test_a_value_is_toml_or_a_string(field, text, value):
+    values = {"layers": ["dense"], "training": {}}
+    changed = result_of(f"{field}={text}", values=values)
+    given = changed["layers"][0]["none"] if field == "layers.0.none" else changed["training"][field]
+    assert given == value
+    assert type(given) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["2024", "-1.50", "1e3", "007", "true", "2024-01-31", "nan", "[1]", "{ a = 1 }", "text", ""]
+)
+@pytest.mark.parametrize("field", ["description", "source.path", "layers.wide.name", "layers.1.inputs.0"])
+def test_a_field_of_text_takes_whatever_is_written(field, text):
+    values = copy.deepcopy(FILE)
+    values["layers"][1] = {"type": "flatten", "inputs": ["wide"]}
+    changed = result_of(f"{field}={text}", values=values)
+    given = {
+        "description": changed.get("description"),
+        "source.path": changed["data"]["source"]["path"],
+        "layers.wide.name": changed["layers"][0].get("name"),
+        "layers.1.inputs.0": changed["layers"][1]["inputs"][0],
+    }
+    assert given[field] == text
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "value"),
+    [
+        ("source.target=2", "target", 2),
+        ("source.target=-1", "target", -1),
+        ("source.target='2'", "target", "2"),
+        ("source.target=2.5", "target", "2.5"),
+        ("source.target=[1, 'b']", "target", [1, "b"]),
+        ("source.header=true", "header", True),
+        ("source.header=1", "header", 1),
+        ("source.rows=[0, 5]", "rows", [0, 5]),
+    ],
+)
+def test_a_field_of_text_or_numbers_takes_the_number(override, field, value):
+    given = result_of(override)["data"]["source"][field]
+    assert given == value
+    assert type(given) is type(value)
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,7 @@ def test_everything_of_a_model_comes_back(tmp_path):
     model, _ = trained(metrics=["accuracy", {"type": "recall", "average": "none"}], validation=0.25)
     model.feature_names, model.target_names = ("a", "b", "größe"), ("answer",)
     model.fill = np.array([0.5, -1.0, 2.0])
+    model.delimiter = ";"
     model.results = {"test": {"loss": 0.25, "recall": np.array([0.5, 1.0])}}
     model.records = {"w": np.arange(6.0).reshape(2, 3), "steps": np.arange(3)}
     twin = reloaded(model, tmp_path)
@@ -156,6 +157,7 @@ def test_everything_of_a_model_comes_back(tmp_path):
     assert twin.history.to_dict() == model.history.to_dict()
     assert list(twin.history) == list(model.history), "in the order in which they were recorded"
     np.testing.assert_array_equal(twin.fill, model.fill)
+    assert twin.delimiter == ";"
     assert {
         part: {name: np.asarray(value).tolist() for name, value in row.items()} for part, row in twin.results.items()
     } == {"test": {"loss": 0.25, "recall": [0.5, 1.0]}}
@@ -235,7 +237,7 @@ def test_the_manifest_says_what_the_model_is_and_where_it_comes_from(tmp_path):
         manifest["providers"]
     )
     assert {"weights/dense_1/kernel", "weights/standardize_1/mean", "splits/train"} <= set(manifest["tensors"])
-    assert all(name.split("/")[0] in {"weights", "splits", "checkpoint"} for name in manifest["tensors"])
+    assert all(name.split("/")[0] in {"weights", "splits", "optimizer", "random"} for name in manifest["tensors"])
 
 
 def test_every_component_of_a_configuration_has_its_provider():
@@ -286,7 +288,7 @@ def put_layer(index, **fields):
     return lambda manifest: manifest["config"]["layers"][index].update(fields)
 
 
-REQUIRED = ("config", "input_shape", "classes", "fill", "history", "results", "progress")
+REQUIRED = ("config", "input_shape", "classes", "fill", "history", "results", "progress", "delimiter")
 OTHER_WEIGHTS = "the weights are not those of the configured layers: "
 
 

@@ -114,7 +114,7 @@ def test_a_model_names_its_plugins_and_only_those_are_imported_for_prediction(tm
     assert not (tmp_path / "follow_module.imported").exists(), "the optimizer is not needed for a prediction"
     assert run_python(tmp_path, PREDICT, "microframe-follow").stdout == "True\n"
     assert run_python(tmp_path, PREDICT, "swish").stdout.startswith(
-        "PluginError the activation 'swish.swish' needs the plugin 'swish', left out on request"
+        "PluginError layers[0].activation.type: the activation 'swish.swish' needs the plugin 'swish', left out"
     )
 
 
@@ -125,12 +125,12 @@ def test_a_plugin_that_is_gone_or_broken_is_named_when_a_model_needs_it(tmp_path
     broken = run_python(tmp_path, PREDICT)
     assert broken.returncode == 0
     assert broken.stdout.startswith(
-        "PluginError the activation 'swish.swish' needs the plugin 'swish', which is broken"
+        "PluginError layers[0].activation.type: the activation 'swish.swish' needs the plugin 'swish', which is broken"
     )
     assert broken.stderr.splitlines() == ["microframe: plugin swish (microframe-swish 1.0) is left out: SystemExit: 5"]
     (tmp_path / "microframe_swish-1.0.dist-info" / "entry_points.txt").unlink()
     assert run_python(tmp_path, PREDICT).stdout.startswith(
-        "PluginError the activation 'swish.swish' needs the plugin 'swish', not installed"
+        "PluginError layers[0].activation.type: the activation 'swish.swish' needs the plugin 'swish', not installed"
     )
 
 
@@ -174,5 +174,5 @@ def test_a_local_class_predicts_where_it_is_registered_and_is_named_where_it_is_
     assert run_python(tmp_path, local, "registered", "train").stdout == "Mine()\n"
     assert run_python(tmp_path, local, "registered", "load").stdout == "Mine()\n"
     missing = run_python(tmp_path, local, "unregistered", "load").stdout
-    assert missing.startswith("ModelFileError model.h5: ")
-    assert "received 'local.mine'" in missing
+    assert missing.startswith("PluginError layers[0].activation: the activation 'local.mine' is a class that some")
+    assert "microframe.register" in missing

@@ -14,7 +14,6 @@ from microframe.preparation import (
     check_inputs,
     column_means,
     divide,
-    has_labels,
     number_classes,
     prepare,
 )
@@ -93,7 +92,6 @@ def test_a_label_that_is_not_known_is_named_with_the_nearest(labels, message):
     [
         [1.0, np.nan],
         [np.inf, 0.0],
-        [b"a", b"b"],
         [1j, 2],
         np.array(["2020-01-01"], "datetime64[D]"),
         np.array([None, 1], object),
@@ -114,10 +112,12 @@ def test_labels_that_no_file_could_hold_are_refused_before_training(labels):
         (CrossEntropy(), np.zeros((3, 1, 1)), False),
         (CrossEntropy(), ["a", "b"], True),
         (MeanSquaredError(), np.zeros(3), False),
+        (BinaryCrossEntropy(), np.array([0.0, 1.0]), True),
+        (BinaryCrossEntropy(), np.array([0.2, 0.8]), False),
     ],
 )
 def test_one_target_a_sample_is_a_label_where_the_loss_is_of_classes(loss, target, expected):
-    assert has_labels(target, loss) == expected
+    assert loss.takes_labels(np.asarray(target)) == expected
 
 
 @given(

@@ -82,6 +82,16 @@ assert_layer_gradients(Dense(4, Swish(beta=1.5)), (8,))
     assert (tmp_path / "net.h5").exists()
 
 
+def test_the_files_that_contributors_are_pointed_to_are_there():
+    root = README.parent
+    rows = re.findall(r"^\| (`microframe/.*?) \|", (root / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) > 5
+    for row in rows:
+        first, *others = re.findall(r"`(.*?)`", row)
+        for path in (root / first, *((root / first).parent / name for name in others)):
+            assert path.exists(), path
+
+
 def test_the_layers_that_branch_and_merge_are_valid():
     (branching,) = [block for block in blocks("toml") if "inputs" in block]
     layers = tomllib.loads(branching)["layers"]

@@ -70,7 +70,7 @@ def test_an_unknown_name_is_a_problem_with_the_names_and_the_nearest(registry):
     assert problem.received == "'densee'"
 
 
-@pytest.mark.parametrize("name", ["", ".", ".relu", "standard.", "standard.nothing", "local.relu", "a b", "\n"])
+@pytest.mark.parametrize("name", ["", ".", ".relu", "standard.", "standard.nothing", "a b", "\n"])
 def test_what_is_no_name_is_a_problem(registry, name):
     assert problem_of(registry, "activation", name).received == repr(name)
 
@@ -79,6 +79,11 @@ def test_what_is_no_name_is_a_problem(registry, name):
 def test_what_stands_before_the_last_dot_is_a_plugin(registry, name):
     with pytest.raises(PluginError, match=rf"needs the plugin '{re.escape(name.rpartition('.')[0])}', not installed"):
         registry.get("activation", name)
+
+
+def test_a_local_name_that_this_process_has_not_registered_says_what_to_do(registry):
+    with pytest.raises(PluginError, match=r"pass it to microframe\.register here too"):
+        registry.get("activation", "local.relu")
 
 
 def test_get_raises_the_problem(registry):

@@ -196,6 +196,29 @@ def test_floating_point_arrays_are_cast_at_once_and_other_ones_batch_by_batch(tm
     assert as_rows(single, FLOAT32) is single
 
 
+@pytest.mark.parametrize("source", [np.asarray, RowsOfAFile])
+@pytest.mark.parametrize("seed", [None, 0])
+def test_a_value_beyond_the_range_of_the_dtype_becomes_infinite_without_a_warning(source, seed):
+    inputs = np.array([[1e300], [1.0]])
+    assert sorted(joined(collect(Samples(source(inputs)), 1, seed), "inputs")[:, 0]) == [1, np.inf]
+    assert as_rows(inputs, FLOAT32).tolist() == [[np.inf], [1]]
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 1e300])
+def test_values_with_a_fraction_are_no_indices_wherever_they_come_from(tmp_path, value):
+    inputs, whole = np.array([[1.0, 2.0], [3.0, value]]), np.dtype("int64")
+    with pytest.raises(DataError, match="expected whole numbers"):
+        as_rows(inputs, whole)
+    memory_map = np.memmap(tmp_path / "map", np.float64, "w+", shape=(2, 2))
+    memory_map[:] = inputs
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["x"] = inputs
+        for source in (memory_map, file["x"]):
+            for seed in (None, 0):
+                with pytest.raises(DataError, match="expected whole numbers"):
+                    collect(Samples(as_rows(source, whole)), 2, seed, whole)
+
+
 def test_text_is_no_input():
     with pytest.raises(DataError, match="expected an array of numbers, received dtype <U1"):
         as_rows([["a"], ["b"]])
@@ -232,6 +255,25 @@ def test_a_stratified_split_holds_out_the_share_of_each_class(counts, share, how
         # each class is off by less than a row of its share of what is held out, whose own rounding adds a little
         allowed = 1 + count * len(counts) / len(labels)
         assert abs(np.sum(labels[held_out] == label) - count * share) <= allowed
+
+
+@given(
+    counts=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    held_out=st.integers(0, 50),
+    how=st.sampled_from(["auto", "stratified"]),
+    seed=SEEDS,
+)
+def test_a_stratified_split_keeps_a_row_of_each_class_where_enough_are_kept(counts, held_out, how, seed):
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    share = min(held_out, len(labels) - len(counts)) / len(labels)
+    kept, _ = split_rows(len(labels), share, how, labels, np.random.default_rng(seed))
+    assert set(labels[kept]) == set(range(len(counts)))
+
+
+def test_which_row_of_a_class_is_sure_to_be_kept_is_drawn():
+    labels = np.repeat([0, 1], [20, 5])
+    first = [split_rows(25, 0.92, "stratified", labels, np.random.default_rng(seed))[0] for seed in range(20)]
+    assert len({tuple(kept) for kept in first}) > 10
 
 
 def test_equal_classes_are_held_out_equally():

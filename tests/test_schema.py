@@ -4,15 +4,19 @@ import dataclasses
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 
+from microframe.component import Component, Part
 from microframe.configuration import Configuration
-from microframe.interfaces import Activation
+from microframe.interfaces import Activation, Initializer
 from microframe.registry import KINDS, Registry, registry
-from microframe.schema import component_schema, configuration_schema
+from microframe.schema import check_fields, component_schema, configuration_schema
+from microframe.values import PositiveFloat
 
 MODELS = sorted(Path(__file__).parent.parent.glob("models/*.toml"))
 PARTS = [(kind, name) for kind in KINDS for name in registry.standard_names(kind)]
@@ -179,6 +183,73 @@ def test_it_refuses_what_is_wrong(schema, change):
     good = {"layers": [{"type": "dense", "units": 1, "activation": "relu"}]}
     assert accepts(schema, good, schema)
     assert not accepts(schema, {**good, **change}, schema)
+
+
+def activation(hint: Any, default: Any) -> type[Activation]:
+    """A class with one field."""
+    return type("Odd", (Activation,), {"__annotations__": {"field": hint}, "field": default})
+
+
+@pytest.mark.parametrize(("kind", "name"), PARTS)
+def test_a_configuration_can_hold_every_standard_part(kind, name):
+    check_fields(registry.get(kind, name))
+
+
+@pytest.mark.parametrize(
+    ("hint", "default"),
+    [
+        (float, 1.0),
+        (int | None, None),
+        (tuple[int, ...], (1, 2)),
+        (dict[str, int], None),
+        (Activation, "a_part_of_some_plugin"),
+        (Activation | None, None),
+        (Part[Activation] | None, None),
+        (tuple[Initializer, ...], ()),
+        (Literal["auto"] | PositiveFloat, "auto"),
+    ],
+    ids=str,
+)
+def test_a_field_may_hold_what_a_configuration_can(hint, default):
+    check_fields(activation(hint, default))
+
+
+@pytest.mark.parametrize(
+    ("hint", "default", "message"),
+    [
+        (np.ndarray, None, "it is annotated <class 'numpy.ndarray'>, which no configuration can hold"),
+        (list[np.ndarray], None, "which no configuration can hold"),
+        (Callable[[float], float], None, "which no configuration can hold"),
+        (list[int] | tuple[int, ...], None, "which no configuration can hold"),
+        (list[Activation], None, "use a component, an optional one, or tuple"),
+        (dict[str, Activation], None, "use a component, an optional one, or tuple"),
+        (Component, None, "Component is no interface such as microframe.Layer"),
+        (float, "high", "default: expected a number, received 'high'"),
+        (frozenset[int], frozenset(), "not JSON serializable"),
+    ],
+    ids=str,
+)
+def test_a_field_that_no_configuration_can_hold_is_refused_with_its_name(hint, default, message):
+    with pytest.raises(TypeError, match=rf"^Odd\.field: .*{re.escape(message)}"):
+        check_fields(activation(hint, default))
+
+
+def test_a_default_that_nobody_provides_does_not_keep_the_schema_from_the_others(monkeypatch):
+    own = Registry()
+    monkeypatch.setattr("microframe.registry.registry", own)
+    monkeypatch.setattr("microframe.schema.registry", own)
+
+    class Leaning(Activation):
+        """Its field needs a plugin that is missing."""
+
+        inner: Part[Activation] = Part("a_missing_plugin.swish")
+
+        def forward(self, x, out): ...
+        def backward(self, dy, x, y, out): ...
+
+    own.register(Leaning)
+    tables = configuration_schema()["$defs"]["activation"]["anyOf"]
+    assert "local.leaning" in tables[0]["enum"]
 
 
 def test_a_part_of_a_plugin_is_known_by_its_plain_and_its_qualified_name(monkeypatch):

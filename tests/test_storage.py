@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from microframe.errors import ModelFileError
-from microframe.storage import LAYOUT, ModelFile, write_model_file
+from microframe.errors import ModelFileError, UsageError
+from microframe.storage import LAYOUT, ModelFile, check_tensors, finite, restored, write_model_file
 
 MANIFEST = {"text": "größe \u2028 \udcff", "list": [1, 2.5, None, True], "table": {"b": 1, "a": []}}
 TENSORS = {
@@ -149,12 +149,69 @@ def test_big_endian_strided_and_read_only_arrays_are_written_as_they_read(tmp_pa
         np.testing.assert_array_equal(file.read("weights/t"), TENSORS[KERNEL])
 
 
-@pytest.mark.parametrize("dtype", ["float16", "int32", "bool", "complex64", "object", "U3", "datetime64[s]"])
+EXTREMES = {
+    "bool": [False, True],
+    "float16": [-65504, 6e-8, 0.1, np.inf, np.nan],
+    "float32": [3.4e38, 1e-45, np.nan],
+    "float64": [1.7e308, 5e-324, np.nan],
+    **{name: [np.iinfo(name).min, 1, np.iinfo(name).max] for name in ("int8", "int16", "int32", "int64")},
+    **{name: [0, 1, np.iinfo(name).max] for name in ("uint8", "uint16", "uint32", "uint64")},
+}
+
+
+@pytest.mark.parametrize("dtype", EXTREMES)
+def test_arrays_of_other_dtypes_are_stored_as_one_of_four_and_come_back_as_they_were(tmp_path, dtype):
+    array = np.array(EXTREMES[dtype], dtype)
+    write_model_file(tmp_path / "model.h5", {}, {"records/a": array})
+    with h5py.File(tmp_path / "model.h5") as file:
+        assert file["records/a"].dtype.name in {"float32", "float64", "uint8", "int64"}
+    with ModelFile(tmp_path / "model.h5") as file:
+        again = file.read("records/a")
+        assert file.manifest["tensors"]["records/a"].get("original", again.dtype.name) == dtype
+    assert again.dtype == array.dtype
+    assert again.tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("original", ["object", "uint64", "complex128", 5, None, ["bool"]])
+def test_a_file_that_asks_for_a_dtype_that_was_never_written_so_is_refused_or_read_as_stored(tmp_path, original):
+    path = tmp_path / "model.h5"
+    write_model_file(path, {}, {"records/a": np.array([True])})
+    with ModelFile(path) as file:
+        file.manifest["tensors"]["records/a"]["original"] = original
+        if original is None:
+            assert file.read("records/a").dtype == np.uint8
+        else:
+            with pytest.raises(ModelFileError, match=r"model\.h5"):
+                file.read("records/a")
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "object", "U3", "datetime64[s]", "longdouble", "i4,f4"])
 def test_other_dtypes_are_refused_before_anything_is_written(path, dtype):
     before = path.read_bytes()
-    with pytest.raises(ModelFileError, match=r"a model file holds arrays of <f4, <f8, \|u1, <i8, not"):
+    with pytest.raises(
+        UsageError, match=r"a model file\['weights/a'\]: expected an array of float16, .*received one of"
+    ):
         write_model_file(path, {}, {"weights/a": np.zeros(3, dtype)})
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["", "/a", "a//b", "a/.", "a\0b", 5])
+def test_names_that_are_no_path_are_refused(name):
+    with pytest.raises(UsageError, match="records: expected names that can be a path in a file, received"):
+        check_tensors({name: np.zeros(1)}, "records")
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_numbers_that_json_lacks_survive_it(value):
+    text = json.dumps(finite(value), allow_nan=False)
+    assert repr(restored(json.loads(text))) == repr(value)
 
 
 def test_two_files_of_the_same_content_have_the_same_bytes(path, tmp_path):
@@ -180,6 +237,19 @@ def test_the_permissions_of_a_file_that_is_replaced_are_kept(path):
     path.chmod(0o640)
     write_model_file(path, MANIFEST, {})
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_file_that_only_its_owner_may_read_is_never_open_to_others_while_it_is_replaced(path, monkeypatch):
+    path.chmod(0o400)
+    modes, replace = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (modes.append(os.fstat(descriptor)), replace(descriptor)))
+    write_model_file(path, MANIFEST, {})
+    assert stat.S_IMODE(modes[0].st_mode) == 0o400
+
+
+def test_saving_leaves_the_umask_of_the_process_alone_for_other_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was changed"))
+    write_model_file(tmp_path / "model.h5", {}, {})
 
 
 def test_a_new_file_gets_the_usual_permissions(tmp_path):

@@ -58,6 +58,26 @@ def test_a_header_can_be_declared_or_denied(write):
     assert read_table(write("a,b\nc,d\n"), header=False).names is None
 
 
+@pytest.mark.parametrize(
+    ("first", "has_header"),
+    [
+        ("0,1,2", True),
+        ("2, 1,0", True),
+        ("1,0", True),
+        ("0,2", False),
+        ("0,1,3", False),
+        ("0,1,2,3", False),
+        ("0,1.0,2", False),
+    ],
+)
+@pytest.mark.parametrize("header", ["auto", False])
+def test_a_row_of_the_names_that_are_looked_for_is_a_header(write, first, has_header, header):
+    content = f"{first}\n{','.join('5' * len(first.split(',')))}\n"
+    table = read_table(write(content), header=header, feature_names=("0", "1"), target_names=("2",))
+    assert len(table) == 2 - has_header
+    assert table.names == (tuple(name.strip() for name in first.split(",")) if has_header else None)
+
+
 @pytest.mark.parametrize("delimiter", [",", "\t", ";"])
 def test_delimiters(write, delimiter):
     table = read_table(write(f"a{delimiter}b\n1{delimiter}2\n"), delimiter=delimiter)

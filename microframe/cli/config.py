@@ -11,7 +11,7 @@ import click
 
 from microframe.cli.options import common_options, json_option, output_options, set_option
 from microframe.cli.output import check_output, print_json, writing
-from microframe.errors import ConfigError
+from microframe.errors import ConfigError, DataError
 
 
 @click.group("config")
@@ -50,14 +50,15 @@ def show(file: str, overrides: Sequence[str], as_json: bool) -> None:
 @json_option
 @common_options
 def validate(files: Sequence[str], as_json: bool) -> int:
-    """Check configurations; every problem of every file is reported."""
-    from microframe.configuration import read_configuration
+    """Check configurations; every problem of every file is reported.
 
+    The network is built for the shape of the data where that can be loaded, and its shapes are checked as well.
+    """
     report: dict[str, list[dict[str, Any]]] = {}
     for file in files:
         report[file] = []
         try:
-            read_configuration(file)
+            _check(file)
         except ConfigError as error:
             report[file] = [_problem(problem) for problem in error.problems] or [{"message": str(error)}]
             if not as_json:
@@ -87,6 +88,24 @@ def schema(output: str | None, overwrite: bool) -> None:
     check_output(Path(output), overwrite=overwrite)
     with writing(Path(output)):
         Path(output).write_text(text + "\n", encoding="utf-8")
+
+
+def _check(file: str) -> None:
+    """Raise ConfigError unless the configuration in `file` is valid and its network can be built for its data."""
+    from microframe.configuration import located_in, read_configuration
+
+    configuration = read_configuration(file)
+    if configuration.data is None:
+        return
+    try:
+        shape = tuple(configuration.data.source.load().inputs.shape[1:])
+    except DataError as error:
+        click.echo(f"note: {file}: the shapes are not checked, as the data cannot be loaded: {error}", err=True)
+        return
+    from microframe.model import Model
+
+    with located_in(file):
+        Model.from_config(configuration).build(shape)
 
 
 def _problem(problem: Any) -> dict[str, Any]:

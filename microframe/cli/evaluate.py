@@ -7,30 +7,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from microframe.cli.options import common_options, json_option
+from microframe.cli.options import common_options, delimiter_option, json_option
 from microframe.cli.output import print_json, print_table
 from microframe.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from microframe.arrays import Array
     from microframe.model import Model
+    from microframe.tables import Delimiter
 
 
 @click.command("evaluate")
 @click.argument("file", type=click.Path())
 @click.argument("samples", required=False, type=click.Path(allow_dash=True))
+@delimiter_option
 @json_option
 @common_options
-def command(file: str, samples: str | None, as_json: bool) -> int:
+def command(file: str, samples: str | None, delimiter: Delimiter | None, as_json: bool) -> int:
     """Report loss, metrics and, for classes, the confusion matrix of the trained model in FILE.
 
-    SAMPLES is a csv file with the target column, or - for standard input. Without it, the samples are those that were
-    held out for a test when the model was trained, read again from the source that it was trained on.
+    SAMPLES is a csv file with the target column, or - for standard input, and is read like the table that the model
+    was trained on. Without it, the samples are those that were held out for a test when the model was trained, read
+    again from the source that it was trained on.
     """
     from microframe.model import Model
 
+    if samples is None and delimiter is not None:
+        raise UsageError("--delimiter is for samples in a file, which are not given")
     model = Model.load(Path(file))
-    inputs, targets = _held_out(model) if samples is None else _read(model, samples)
+    inputs, targets = _held_out(model) if samples is None else _read(model, samples, delimiter)
     results = model.evaluate(inputs, targets)
     matrix = _confusion(model, inputs, targets)
     if as_json:
@@ -46,10 +51,10 @@ def command(file: str, samples: str | None, as_json: bool) -> int:
     return 0
 
 
-def _read(model: Model, samples: str) -> tuple[Array, Array]:
+def _read(model: Model, samples: str, delimiter: Delimiter | None) -> tuple[Array, Array]:
     from microframe.cli.samples import read_samples
 
-    inputs, targets = read_samples(model, samples, targets=True)
+    inputs, targets = read_samples(model, samples, targets=True, delimiter=delimiter)
     if targets is None:
         names = ", ".join(model.target_names or ()) or "at the end"
         raise DataError(f"{samples}: the target column is missing ({names}), so there is nothing to compare with")

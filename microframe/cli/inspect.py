@@ -42,13 +42,15 @@ def command(file: str, input_shape: Shape | None, as_json: bool) -> int:
 
     FILE is a configuration or a model file; of a model file the training history is shown in brief as well.
     """
+    from microframe.configuration import located_in
     from microframe.model import Model
 
     path = Path(file)
     model = Model.load(path) if path.suffix == ".h5" else Model.from_config(path)
     if model.is_built and input_shape is not None:
         raise UsageError(f"{file} is a trained model, whose input shape is known: leave out --input-shape")
-    summary, reason = _summary(model, input_shape)
+    with located_in(path):
+        summary, reason = _summary(model, input_shape)
     if as_json:
         print_json(_report(path, model, summary))
         return 0
@@ -58,7 +60,10 @@ def command(file: str, input_shape: Shape | None, as_json: bool) -> int:
         print_table(head, rows)
         click.echo(summary.total())
     else:
-        print_table(["layer", "type"], [[layer.name or "", layer.type] for layer in model.layers])
+        from microframe.summary import origin_of
+
+        rows = [(layer.name or "", layer.type, origin_of(layer)) for layer in model.layers]
+        print_table(["layer", "type", "from"], rows)
         click.echo(f"shapes are not known: {reason}; --input-shape gives them")
     _print_model(model)
     return 0
@@ -111,15 +116,31 @@ def _report(path: Path, model: Model, summary: Summary | None) -> dict[str, Any]
 def _print_model(model: Model) -> None:
     if model.classes is not None:
         click.echo(f"classes: {', '.join(map(str, model.classes))}")
-    _, found = model.stored_configuration()
-    origins = sorted({f"{part['plugin']} ({part['distribution']} {part['version']})" for part in found.values()})
-    click.echo(f"parts come from: {', '.join(origins)}")
+    others = _other_parts(model)
+    if others:
+        click.echo()
+        print_table(["kind", "name", "from"], others, title="other parts that are not standard")
     if model.history.epochs:
         click.echo()
         print_table(["epoch", *model.history], _history_rows(model.history))
     for part, values in model.results.items():
         click.echo()
         print_table(["metric", "value"], values.items(), title=part)
+
+
+def _other_parts(model: Model) -> list[tuple[str, str, str]]:
+    """Kind, name and origin of each part that is neither standard nor a layer."""
+    from microframe.plugins import STANDARD
+    from microframe.summary import format_origin
+
+    _, found = model.stored_configuration()
+    parts = []
+    for part, origin in sorted(found.items()):
+        kind, _, reference = part.partition(":")
+        if kind != "layer" and origin["plugin"] != STANDARD:
+            origin_text = format_origin(origin["plugin"], origin["distribution"], origin["version"])
+            parts.append((kind, reference.rpartition(".")[2], origin_text))
+    return parts
 
 
 def _history_rows(history: History, most: int = 6) -> list[list[str]]:

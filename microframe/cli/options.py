@@ -88,6 +88,20 @@ def set_option(command: Command) -> Command:
     )(command)
 
 
+def delimiter_option(command: Command) -> Command:
+    """``--delimiter``."""
+
+    def read(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+        return "\t" if value == "tab" else value
+
+    return click.option(
+        "--delimiter",
+        type=click.Choice([",", ";", "tab"]),
+        callback=read,
+        help="What stands between the cells of SAMPLES, if not what stood there in the training data.",
+    )(command)
+
+
 def output_options(command: Command) -> Command:
     """``--output`` and ``--overwrite``."""
     command = click.option("--overwrite", is_flag=True, help="Replace the output file if it is there.")(command)

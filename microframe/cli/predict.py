@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from microframe.cli.options import common_options, json_option, output_options
+from microframe.cli.options import common_options, delimiter_option, json_option, output_options
 from microframe.cli.output import check_output, format_cell, print_json, print_table, writing
 from microframe.errors import UsageError
 
 if TYPE_CHECKING:
     from microframe.arrays import Array
     from microframe.model import Model
+    from microframe.tables import Delimiter
 
 FORMATS = (".csv", ".json", ".npz", ".h5")
 
@@ -25,6 +26,7 @@ def predict_options(command: Any) -> Any:
     command = click.option(
         "--batch-size", type=click.IntRange(min=1), default=1024, show_default=True, help="Samples worked on at once."
     )(command)
+    command = delimiter_option(command)
     return click.option("--proba", is_flag=True, help="Also give the probability of each class.")(command)
 
 
@@ -38,15 +40,24 @@ def predict_options(command: Any) -> Any:
 def command(file: str, samples: str, **options: Any) -> int:
     """Predict SAMPLES with the trained model in FILE.
 
-    SAMPLES is a csv file, or - for standard input. With a header, its columns are matched to the model's by name;
-    without one, by position. Target columns may be there and are ignored. Predictions are printed as a table, or
-    written to --output, whose ending chooses the form: .csv, .json, .npz or .h5.
+    SAMPLES is a csv file, or - for standard input, and is read like the table that the model was trained on. With a
+    header, its columns are matched to the model's by name; without one, by position. Target columns may be there and
+    are ignored. Predictions are printed as a table, or written to --output, whose ending chooses the form: .csv,
+    .json, .npz or .h5.
     """
     return predict(Path(file), samples, **options)
 
 
 def predict(
-    file: Path, samples: str, *, proba: bool, batch_size: int, output: str | None, overwrite: bool, as_json: bool
+    file: Path,
+    samples: str,
+    *,
+    proba: bool,
+    batch_size: int,
+    delimiter: Delimiter | None,
+    output: str | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> int:
     """Predict and report; gives the exit code."""
     from microframe.cli.samples import read_samples
@@ -56,7 +67,7 @@ def predict(
         _check_format(Path(output))
         check_output(Path(output), overwrite=overwrite)
     model = Model.load(file)
-    inputs, _ = read_samples(model, samples, targets=False)
+    inputs, _ = read_samples(model, samples, targets=False, delimiter=delimiter)
     outputs = model.outputs(inputs, batch_size=batch_size)
     columns = _columns(model, outputs, proba=proba)
     if output is not None:

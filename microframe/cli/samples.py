@@ -12,15 +12,25 @@ from microframe.tables import Table, as_numbers, match_columns, numeric_columns,
 if TYPE_CHECKING:
     from microframe.arrays import Array
     from microframe.model import Model
+    from microframe.tables import Delimiter
 
 
-def read_samples(model: Model, source: str, *, targets: bool) -> tuple[Array, Array | None]:
+def read_samples(
+    model: Model, source: str, *, targets: bool, delimiter: Delimiter | None = None
+) -> tuple[Array, Array | None]:
     """The inputs in the csv file `source` (``-`` for standard input), and with `targets` those, where it has them.
+
+    Between the cells stands what did in the training data, or `delimiter`.
 
     Raises:
         DataError: columns or cells are not what the model needs; names them.
     """
-    table = read_table(sys.stdin.buffer if source == "-" else source)
+    table = read_table(
+        sys.stdin.buffer if source == "-" else source,
+        delimiter=delimiter or model.delimiter or ",",
+        feature_names=model.feature_names or (),
+        target_names=model.target_names or (),
+    )
     shape = model.network.input_shape
     features = model.feature_names or math.prod(shape)
     names = model.target_names or (1 if model.classes is not None else model.network.output_shape[-1])

@@ -73,10 +73,13 @@ def train(
         _check_resumable(file if is_model else target)
     if not dry_run:
         check_output(target, overwrite=overwrite or resume, advice=", --resume continues its training")
-    model = _resumed(file, file if is_model else target, settings) if resume else _new(file, settings)
-    if dry_run:
-        return _rehearse(model, resume=resume, as_json=as_json)
-    return _fit(model, target, resume=resume, quiet=quiet, as_json=as_json)
+    from microframe.configuration import located_in
+
+    with located_in(file, settings):
+        model = _resumed(file, file if is_model else target, settings) if resume else _new(file, settings)
+        if dry_run:
+            return _rehearse(model, resume=resume, as_json=as_json)
+        return _fit(model, target, resume=resume, quiet=quiet, as_json=as_json)
 
 
 def _check_resumable(path: Path) -> None:

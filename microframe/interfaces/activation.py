@@ -34,6 +34,12 @@ class Activation(Component):
             out: an array of the shape of `dy`.
         """
 
+    def probabilities(self, y: Array) -> Array | None:
+        """The probabilities of classes, (samples, ..., classes), in the outputs `y` of a network that ends in
+        this; None, the default, where they are none.
+        """
+        return None
+
     def apply(self, ctx: Context, x: Array) -> tuple[Array | None, Array]:
         """f(x) for a layer that owns `x`: in place where backward allows it.
 

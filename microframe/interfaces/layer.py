@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from microframe.arrays import Array, Generator, Shape
 from microframe.component import Component
+from microframe.interfaces.activation import Activation
 from microframe.interfaces.initializer import Initializer
 
 
@@ -88,9 +89,19 @@ class Layer(Component):
     integer_inputs: ClassVar[bool] = False
     """Whether the layer reads whole numbers (indices) rather than floating-point values."""
 
+    ends_in_activation: ClassVar[bool] = False
+    """Whether the last thing that the layer does is to apply its field ``activation``. A loss may then be fused with
+    it, for which the layer is used with a linear activation instead."""
+
     _: KW_ONLY
     name: str | None = None
     inputs: tuple[str, ...] | None = None
+
+    @property
+    def final_activation(self) -> Activation | None:
+        """The activation that the layer ends in, if it does."""
+        activation: Activation | None = getattr(self, "activation", None) if self.ends_in_activation else None
+        return activation
 
     @abstractmethod
     def build(self, scope: Scope, *input_shapes: Any) -> Shape:

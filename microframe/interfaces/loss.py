@@ -60,6 +60,10 @@ class Loss(Component):
             return values[:, None]
         raise ValueError(f"targets of shape {output_shape} for each sample, received {values.shape[1:]}")
 
+    def takes_labels(self, target: Array) -> bool:
+        """Whether `target` are labels, for the model to number: one for each sample, for a loss of classes."""
+        return self.target == "classes" and (target.ndim == 1 or target.shape[1:] == (1,))
+
     def fuse(self, activation: Activation) -> Loss | None:
         """This loss with `activation` folded into it: a loss of the logits, finite for any finite logits.
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from microframe.arrays import Array
 from microframe.component import Component
+
+if TYPE_CHECKING:
+    from microframe.tables import Delimiter
 
 
 class Rows(Protocol):
@@ -34,6 +37,7 @@ class Dataset:
         missing: what a NaN in the inputs means: an error, or to be filled with the mean of the training part.
         target_columns: where the targets stood, from 0, in a table without column names, so that such a table can be
             recognised again; empty otherwise.
+        delimiter: what stood between the cells of a table of text, so that others like it are read alike.
     """
 
     inputs: Rows
@@ -42,6 +46,7 @@ class Dataset:
     target_names: tuple[str, ...] | None = None
     missing: Literal["error", "mean"] = "error"
     target_columns: tuple[int, ...] = ()
+    delimiter: Delimiter | None = None
 
 
 class Source(Component):

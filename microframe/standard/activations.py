@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -60,6 +62,10 @@ class ReLU(Activation):
 class Sigmoid(Activation):
     """1 / (1 + exp(-x)), from 0 to 1; accurate relative to its value in both tails."""
 
+    def probabilities(self, y: Array) -> Array:
+        # A lone output is the probability of the second of two classes.
+        return np.concatenate([1 - y, y], axis=-1) if y.shape[-1] == 1 else y
+
     def forward(self, x: Array, out: Array) -> None:
         _sigmoid(x, out)
 
@@ -104,49 +110,53 @@ class Tanh(Activation):
         out *= dy
 
 
-class Softmax(Activation):
-    """exp(x) / sum exp(x) over the last axis: probabilities of classes."""
-
-    def forward(self, x: Array, out: Array) -> None:
-        # The maximum cancels, and without it every exponent is at most 0.
-        np.subtract(x, x.max(axis=-1, keepdims=True), out)
-        np.exp(out, out)
-        out /= out.sum(axis=-1, keepdims=True)
-
-    def backward(self, dy: Array, x: Array | None, y: Array, out: Array) -> None:
-        # dy_i/dx_j = y_i (1[i = j] - y_j), so dx_j = y_j (dy_j - sum_i dy_i y_i).
-        dy = _apart(dy, out)
-        np.multiply(dy, y, out)
-        np.subtract(dy, out.sum(axis=-1, keepdims=True), out)
-        out *= y
-
-
 class _Scratched(Activation):
-    """An activation whose formulas need one array besides the result, which a layer takes from its context."""
+    """An activation whose formulas need arrays besides the result, which a layer takes from its context."""
 
     @abstractmethod
-    def _forward(self, x: Array, out: Array, scratch: Array) -> None:
-        """Write f(x) into `out`, which may be `x` unless `needs_input`."""
+    def _forward(self, x: Array, out: Array, empty: Callable[..., Array]) -> None:
+        """Write f(x) into `out`, which may be `x` unless `needs_input`; `empty(shape)` gives scratch arrays."""
 
     @abstractmethod
-    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, scratch: Array) -> None:
+    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, empty: Callable[..., Array]) -> None:
         """Write dy * f'(x) into `out`, which is not `dy`."""
 
     def forward(self, x: Array, out: Array) -> None:
-        self._forward(_apart(x, out) if self.needs_input else x, out, np.empty_like(out))
+        self._forward(_apart(x, out) if self.needs_input else x, out, partial(np.empty, dtype=out.dtype))
 
     def backward(self, dy: Array, x: Array | None, y: Array, out: Array) -> None:
-        self._backward(_apart(dy, out), x, y, out, np.empty_like(out))
+        self._backward(_apart(dy, out), x, y, out, partial(np.empty, dtype=out.dtype))
 
     def apply(self, ctx: Context, x: Array) -> tuple[Array | None, Array]:
         y = ctx.empty(x.shape) if self.needs_input else x
-        self._forward(x, y, ctx.empty(x.shape))
+        self._forward(x, y, ctx.empty)
         return (x if self.needs_input else None), y
 
     def pull_back(self, ctx: Context, dy: Array, x: Array | None, y: Array) -> Array:
         out = ctx.empty(dy.shape)
-        self._backward(dy, x, y, out, ctx.empty(dy.shape))
+        self._backward(dy, x, y, out, ctx.empty)
         return out
+
+
+class Softmax(_Scratched):
+    """exp(x) / sum exp(x) over the last axis: probabilities of classes."""
+
+    def probabilities(self, y: Array) -> Array:
+        return y
+
+    def _forward(self, x: Array, out: Array, empty: Callable[..., Array]) -> None:
+        # The maximum cancels, and without it every exponent is at most 0.
+        row = np.maximum.reduce(x, axis=-1, out=empty((*x.shape[:-1], 1)), keepdims=True)
+        np.subtract(x, row, out)
+        np.exp(out, out)
+        out /= np.add.reduce(out, axis=-1, out=row, keepdims=True)
+
+    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, empty: Callable[..., Array]) -> None:
+        # dy_i/dx_j = y_i (1[i = j] - y_j), so dx_j = y_j (dy_j - sum_i dy_i y_i).
+        np.multiply(dy, y, out)
+        row = np.add.reduce(out, axis=-1, out=empty((*y.shape[:-1], 1)), keepdims=True)
+        np.subtract(dy, row, out)
+        out *= y
 
 
 class LeakyReLU(_Scratched):
@@ -159,11 +169,11 @@ class LeakyReLU(_Scratched):
     type = "leaky_relu"
     slope: Fraction = 0.01
 
-    def _forward(self, x: Array, out: Array, scratch: Array) -> None:
-        np.multiply(x, constant(self.slope)[x.dtype], scratch)
+    def _forward(self, x: Array, out: Array, empty: Callable[..., Array]) -> None:
+        scratch = np.multiply(x, constant(self.slope)[x.dtype], empty(x.shape))
         np.maximum(x, scratch, out=out)
 
-    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, scratch: Array) -> None:
+    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, empty: Callable[..., Array]) -> None:
         # y' = 1 where y > 0 and slope elsewhere, for a slope from 0 to 1 the larger of the slope and the sign of y.
         np.sign(y, out)
         np.maximum(out, constant(self.slope)[out.dtype], out=out)
@@ -177,19 +187,19 @@ class _ExponentialLinear(_Scratched):
     def _shape(self) -> tuple[float, float]:
         """scale, and scale * alpha."""
 
-    def _forward(self, x: Array, out: Array, scratch: Array) -> None:
+    def _forward(self, x: Array, out: Array, empty: Callable[..., Array]) -> None:
         scale, depth = self._shape()
-        np.minimum(x, ZERO[x.dtype], out=scratch)
+        scratch = np.minimum(x, ZERO[x.dtype], out=empty(x.shape))
         np.expm1(scratch, scratch)
         scratch *= depth
         np.maximum(x, ZERO[x.dtype], out=out)
         out *= scale
         out += scratch
 
-    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, scratch: Array) -> None:
+    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, empty: Callable[..., Array]) -> None:
         # y' = depth exp(x) = y + depth where y <= 0, and scale = depth + (scale - depth) elsewhere.
         scale, depth = self._shape()
-        np.maximum(y, ZERO[y.dtype], out=scratch)
+        scratch = np.maximum(y, ZERO[y.dtype], out=empty(y.shape))
         np.sign(scratch, scratch)
         scratch *= scale - depth
         np.minimum(y, ZERO[y.dtype], out=out)
@@ -221,16 +231,16 @@ class SELU(_ExponentialLinear):
 class Softplus(_Scratched):
     """log(1 + exp(x)), a smooth max(0, x) (Dugas et al., 2001)."""
 
-    def _forward(self, x: Array, out: Array, scratch: Array) -> None:
+    def _forward(self, x: Array, out: Array, empty: Callable[..., Array]) -> None:
         # max(0, x) + log(1 + exp(-|x|)), whose exponent never overflows.
-        np.absolute(x, scratch)
+        scratch = np.absolute(x, empty(x.shape))
         np.negative(scratch, scratch)
         np.exp(scratch, scratch)
         np.log1p(scratch, scratch)
         np.maximum(x, ZERO[x.dtype], out=out)
         out += scratch
 
-    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, scratch: Array) -> None:
+    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, empty: Callable[..., Array]) -> None:
         # y' = exp(x) / (1 + exp(x)) = 1 - exp(-y)
         np.negative(y, out)
         np.expm1(out, out)
@@ -241,12 +251,12 @@ class Softplus(_Scratched):
 class Softsign(_Scratched):
     """x / (1 + |x|), from -1 to 1 (Bergstra et al., 2009)."""
 
-    def _forward(self, x: Array, out: Array, scratch: Array) -> None:
-        np.absolute(x, scratch)
+    def _forward(self, x: Array, out: Array, empty: Callable[..., Array]) -> None:
+        scratch = np.absolute(x, empty(x.shape))
         scratch += ONE[x.dtype]
         np.divide(x, scratch, out)
 
-    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, scratch: Array) -> None:
+    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, empty: Callable[..., Array]) -> None:
         # y' = 1 / (1 + |x|)^2 = (1 - |y|)^2
         np.absolute(y, out)
         np.subtract(ONE[y.dtype], out, out)
@@ -257,15 +267,19 @@ class Softsign(_Scratched):
 class LogSoftmax(_Scratched):
     """x - log sum exp(x) over the last axis: logarithms of the probabilities of classes."""
 
-    def _forward(self, x: Array, out: Array, scratch: Array) -> None:
-        np.subtract(x, x.max(axis=-1, keepdims=True), out)
-        np.exp(out, scratch)
-        out -= np.log(scratch.sum(axis=-1, keepdims=True))
+    def probabilities(self, y: Array) -> Array:
+        return np.exp(y)
 
-    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, scratch: Array) -> None:
+    def _forward(self, x: Array, out: Array, empty: Callable[..., Array]) -> None:
+        row = np.maximum.reduce(x, axis=-1, out=empty((*x.shape[:-1], 1)), keepdims=True)
+        np.subtract(x, row, out)
+        np.add.reduce(np.exp(out, empty(x.shape)), axis=-1, out=row, keepdims=True)
+        out -= np.log(row, row)
+
+    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, empty: Callable[..., Array]) -> None:
         # dy_i/dx_j = 1[i = j] - exp(y_j), so dx_j = dy_j - exp(y_j) sum_i dy_i.
         np.exp(y, out)
-        out *= dy.sum(axis=-1, keepdims=True)
+        out *= np.add.reduce(dy, axis=-1, out=empty((*y.shape[:-1], 1)), keepdims=True)
         np.subtract(dy, out, out)
 
 
@@ -275,24 +289,24 @@ class _Gated(_Scratched):
     needs_input = True
 
     @abstractmethod
-    def _gate(self, x: Array, out: Array, scratch: Array) -> None:
+    def _gate(self, x: Array, out: Array, empty: Callable[..., Array]) -> None:
         """Write gate(x) into `out`."""
 
     @abstractmethod
     def _derivative(self, x: Array, gate: Array, out: Array) -> None:
         """Write gate(x) + x * gate'(x) into `out`; `gate` may be overwritten."""
 
-    def _forward(self, x: Array, out: Array, scratch: Array) -> None:
-        self._gate(x, out, scratch)
+    def _forward(self, x: Array, out: Array, empty: Callable[..., Array]) -> None:
+        self._gate(x, out, empty)
         out *= x
 
-    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, scratch: Array) -> None:
+    def _backward(self, dy: Array, x: Array | None, y: Array, out: Array, empty: Callable[..., Array]) -> None:
         # The gate is y / x. The offsets make that 1/2 at 0, and are lost in rounding unless x is almost 0.
         assert x is not None
         np.add(x, 2e-30, out)
-        np.add(y, 1e-30, scratch)
-        scratch /= out
-        self._derivative(x, scratch, out)
+        gate = np.add(y, 1e-30, empty(y.shape))
+        gate /= out
+        self._derivative(x, gate, out)
         out *= dy
 
 
@@ -301,7 +315,7 @@ class SiLU(_Gated):
 
     type = "silu"
 
-    def _gate(self, x: Array, out: Array, scratch: Array) -> None:
+    def _gate(self, x: Array, out: Array, empty: Callable[..., Array]) -> None:
         _sigmoid(x, out)
 
     def _derivative(self, x: Array, gate: Array, out: Array) -> None:
@@ -322,12 +336,12 @@ class GELU(_Gated):
 
     approximate: bool = False
 
-    def _gate(self, x: Array, out: Array, scratch: Array) -> None:
+    def _gate(self, x: Array, out: Array, empty: Callable[..., Array]) -> None:
         if self.approximate:
             _odd_cubic(x, 0.044715, out)
             _sigmoid(out, out)
         else:
-            erf(x, out, scratch, math.sqrt(0.5))
+            erf(x, out, empty(x.shape), math.sqrt(0.5))
             out += ONE[x.dtype]
             out *= 0.5
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import tracemalloc
 from typing import Any
 
-import allocations
 import numpy as np
 import training
 from tasks import Task
 
 import microframe
-
-LARGEST_NUMBER = 16
-"""Bytes of a single number: what a reduction returns, and a Python number becomes, as an array without axes."""
+from microframe.testing.allocations import LARGEST_NUMBER, recorded_allocations
 
 
 def train(task: Task, threads: int) -> dict[str, Any]:
@@ -26,10 +23,11 @@ def train(task: Task, threads: int) -> dict[str, Any]:
         def batch_end(self, run: Any, memory: dict[str, Any]) -> None:
             if run.step in {steps[0] - 1, steps[-1]}:
                 held.append(_held())
-            counted.append(allocations.take())
+            counted.append(sizes.copy())
+            sizes.clear()
 
     tracemalloc.start()
-    with allocations.counted():
+    with recorded_allocations() as sizes:
         training.fit(task, Count(), epochs=1)
     arrays = [[size for size in sizes if size > LARGEST_NUMBER] for sizes in counted[1:]]
     numbers = max(len(sizes) for sizes in counted[1:]) - max(len(sizes) for sizes in arrays)

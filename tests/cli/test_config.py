@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import tomllib
 
+import numpy as np
 import pytest
 
 from microframe.configuration import Configuration, read_configuration
@@ -35,8 +36,11 @@ def test_every_network_of_the_project_is_valid(microframe, models):
     files = sorted(models.glob("*.toml"))
     result = microframe("config", "validate", *files)
     assert result.code == 0
+    notes = result.stderr.splitlines()
     assert result.stdout.splitlines() == [f"{file}: ok" for file in files]
-    assert result.stderr == ""
+    assert [line.partition(": the shapes are not checked, as the data cannot be loaded: ")[0] for line in notes] == [
+        f"note: {models / name}" for name in ("mnist-modern.toml", "mnist.toml")
+    ]
 
 
 WRONG = """\
@@ -76,6 +80,46 @@ def test_validate_reports_every_problem_of_every_file(mixed, microframe):
     assert lines[2].endswith("(did you mean 'epochs'?)")
     assert lines[3].startswith("broken.toml: not valid TOML: ")
     assert lines[4:] == ["none.toml: there is no such file"]
+
+
+SHAPES = """\
+[data]
+source = { type = "npy", inputs = "x.npy" }
+
+[[layers]]
+type = "dense"
+units = 6
+kernel_initializer = { type = "constant", value = [1, 2, 3, 4, 5, 6] }
+
+[[layers]]
+type = "reshape"
+shape = [4, 4]
+"""
+
+
+def test_validate_checks_the_shapes_where_the_data_can_be_loaded(microframe, tmp_path):
+    (tmp_path / "net.toml").write_text(SHAPES)
+    without = microframe("config", "validate", "net.toml")
+    assert (without.code, without.stdout) == (0, "net.toml: ok\n")
+    assert without.stderr == (
+        "note: net.toml: the shapes are not checked, as the data cannot be loaded: x.npy: there is no such file\n"
+    )
+    np.save(tmp_path / "x.npy", np.zeros((5, 6)))
+    wrong = microframe("config", "validate", "net.toml")
+    assert (wrong.code, wrong.stdout) == (3, "")
+    assert wrong.stderr.startswith("net.toml:9: layers[1]: expected ")
+    (problem,) = microframe("config", "validate", "net.toml", "--json").json["net.toml"]
+    assert (problem["path"], problem["line"]) == ("layers[1]", 9)
+    (tmp_path / "net.toml").write_text(SHAPES.replace("[4, 4]", "[2, 3]"))
+    right = microframe("config", "validate", "net.toml")
+    assert (right.code, right.stdout, right.stderr) == (0, "net.toml: ok\n", "")
+
+
+def test_validate_checks_initializers_against_the_shapes(refused, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((5, 6)))
+    (tmp_path / "net.toml").write_text(SHAPES.replace("[4, 4]", "[5]").replace("units = 6", "units = 5"))
+    message = refused(3, "config", "validate", "net.toml")
+    assert message.startswith("net.toml:7: layers[0].kernel_initializer: expected ")
 
 
 def test_validate_reports_as_json(mixed, microframe):

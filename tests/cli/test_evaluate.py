@@ -62,6 +62,13 @@ def test_samples_that_cannot_be_compared_are_a_data_error(samples, message, refu
     assert message in refused(4, "evaluate", leaves / "leaves.h5", "-", stdin=samples)
 
 
+def test_another_delimiter_can_be_asked_for_where_there_are_samples(microframe, refused, leaves):
+    words = ["evaluate", leaves / "leaves.h5", "--delimiter", ";"]
+    report = microframe(*words, "-", "--json", stdin=LABELLED.replace(",", ";")).json
+    assert report == microframe("evaluate", leaves / "leaves.h5", "-", "--json", stdin=LABELLED).json
+    assert "--delimiter is for samples in a file" in refused(2, *words)
+
+
 def test_a_model_without_a_test_part_needs_samples(refused, leaves):
     assert "the model has no test samples of its own" in refused(2, "evaluate", leaves / "leaves.h5")
 

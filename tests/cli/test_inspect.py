@@ -4,14 +4,44 @@ import pytest
 
 from microframe import Model, __version__, load
 
+ORIGIN = f"microframe {__version__}"
 LAYERS = [
-    ["layer", "type", "inputs", "output shape", "parameters"],
+    ["layer", "type", "inputs", "output shape", "parameters", "from"],
     ["input", "(batch, 64)"],
-    ["standardize_1", "standardize", "input", "(batch, 64)", "0"],
-    ["dense_1", "dense", "standardize_1", "(batch, 64)", "4,160"],
-    ["dense_2", "dense", "dense_1", "(batch, 10)", "650"],
+    ["standardize_1", "standardize", "input", "(batch, 64)", "0", ORIGIN],
+    ["dense_1", "dense", "standardize_1", "(batch, 64)", "4,160", ORIGIN],
+    ["dense_2", "dense", "dense_1", "(batch, 10)", "650", ORIGIN],
 ]
-ORIGIN = f"parts come from: standard (microframe {__version__})"
+
+PARTS = """
+import microframe
+
+class Twice(microframe.Layer):
+    def build(self, scope, shape):
+        return shape
+    def forward(self, ctx, x):
+        return 2 * x
+    def backward(self, ctx, dy):
+        return 2 * dy
+
+class Half(microframe.Initializer):
+    def fill(self, out, rng):
+        out[...] = 0.5
+
+@microframe.hookimpl
+def microframe_components():
+    return [Twice, Half]
+"""
+RESHAPE = '[[layers]]\ntype = "reshape"\nshape = [2, 2]\n'
+PARTS_TOML = """
+[[layers]]
+type = "twice"
+
+[[layers]]
+type = "dense"
+units = 1
+kernel_initializer = "half"
+"""
 
 
 def test_a_configuration_shows_its_layers_with_the_shapes_that_the_data_gives(microframe, models, table):
@@ -19,19 +49,49 @@ def test_a_configuration_shows_its_layers_with_the_shapes_that_the_data_gives(mi
     assert (result.code, result.stderr) == (0, "")
     title, *rows = table(result.stdout)
     assert title == [str(models / "digits.toml")]
-    assert rows == [*LAYERS, ["4,810 parameters, 128 fitted values, 19.8 kB"], [ORIGIN]]
+    assert rows == [*LAYERS, ["4,810 parameters, 128 fitted values, 19.8 kB"]]
+
+
+@pytest.mark.parametrize("shape", [["--input-shape", "3"], []], ids=["with shapes", "without"])
+def test_a_part_that_is_not_standard_is_shown_with_the_distribution_it_comes_from(
+    shape, microframe, plugin_folder, tmp_path, table
+):
+    installed = plugin_folder("demo", PARTS, distribution="microframe-demo", version="1.5")
+    (tmp_path / "net.toml").write_text(PARTS_TOML)
+    rows = table(microframe("inspect", "net.toml", *shape, **installed).stdout)
+    assert [row[-1] for row in rows if row[-1].startswith(("microframe", "demo"))] == [
+        "demo (microframe-demo 1.5)",
+        ORIGIN,
+        "demo (microframe-demo 1.5)",
+    ]
+    assert rows[-3:] == [
+        ["other parts that are not standard"],
+        ["kind", "name", "from"],
+        ["initializer", "half", "demo (microframe-demo 1.5)"],
+    ]
+
+
+def test_shapes_that_do_not_fit_are_reported_with_file_and_line(refused, tmp_path):
+    (tmp_path / "net.toml").write_text('[[layers]]\ntype = "flatten"\n\n[[layers]]\ntype = "batch_norm"\n\n' + RESHAPE)
+    message = refused(3, "inspect", "net.toml", "--input-shape", "5")
+    assert message.startswith("error: net.toml:7: layers[2]: expected ")
+
+
+def test_shapes_that_do_not_fit_are_found_in_json_too(refused, tmp_path):
+    (tmp_path / "net.json").write_text('{\n"layers": [\n{"type": "reshape", "shape": [2, 2]}\n]\n}')
+    assert refused(3, "inspect", "net.json", "--input-shape", "5").startswith("error: net.json:3: layers[0]: expected ")
 
 
 def test_a_model_file_shows_its_classes_and_its_training_as_well(microframe, digits, table):
     _, *rows = table(microframe("inspect", digits).stdout)
     assert rows[:5] == LAYERS
-    assert rows[6:8] == [["classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"], [ORIGIN]]
-    head, *epochs = rows[8:14]
+    assert rows[6] == ["classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"]
+    head, *epochs = rows[7:13]
     assert head == ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
     assert [row[0] for row in epochs] == ["1", "2", "3", "4", "5"]
     losses = [f"{loss:.4g}" for loss in load(digits).history["loss"]]
     assert [row[1] for row in epochs] == losses
-    assert [row[0] for row in rows[14:]] == ["test", "metric", "loss", "accuracy"]
+    assert [row[0] for row in rows[13:]] == ["test", "metric", "loss", "accuracy"]
 
 
 def test_json_holds_everything_that_is_known_of_a_model(microframe, digits):

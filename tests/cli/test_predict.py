@@ -14,12 +14,14 @@ ROWS = [["1.0", "5.0"], ["3.0", "1.0"], ["6.0", "4.0"]]
 FEATURES = "length,width\n1,5\n3,1\n6,4\n"
 
 
-def trained(folder, *, rows, target, loss="cross_entropy", header=None, units=2):
-    """A model that was trained on a small table of numbers."""
+def trained(folder, *, rows, target, loss="cross_entropy", names=None, units=2, **fields):
+    """A model that was trained on a small table of numbers, which the source reads with `fields`."""
     path = folder / "table.csv"
-    path.write_text("\n".join(([header] if header else []) + [",".join(map(str, row)) for row in rows]) + "\n")
+    delimiter = fields.get("delimiter", ",")
+    cells = [*([names] if names else []), *rows]
+    path.write_text("\n".join(delimiter.join(map(str, row)) for row in cells) + "\n")
     dense = {"type": "dense", "units": units, "activation": "softmax" if loss == "cross_entropy" else "linear"}
-    data = {"source": {"type": "csv", "path": str(path), "target": target}}
+    data = {"source": {"type": "csv", "path": str(path), "target": target, **fields}}
     training = {"loss": loss, "optimizer": {"type": "adam", "learning_rate": 0.1}, "epochs": 100}
     model = Model.from_config({"layers": ["standardize", dense], "data": data, "training": training})
     model.fit()
@@ -99,6 +101,43 @@ def test_a_folder_that_is_not_there_is_named(refused, leaves):
     assert message == "error: none/p.csv: there is no folder none\n"
 
 
+LEAVES = [(1.0, 5.0, 7), (1.2, 5.2, 7), (3.0, 1.0, 9), (3.2, 1.1, 9)]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("header", ["length width tree", "0 1 2", None])
+def test_a_model_predicts_and_evaluates_the_very_file_it_was_trained_on(delimiter, header, microframe, tmp_path):
+    names = header.split() if header else None
+    options = {"delimiter": delimiter, "header": header is not None}
+    trained(tmp_path, rows=LEAVES, target=names[2] if names else 2, names=names, **options)
+    result = microframe("predict", "model.h5", "table.csv", "--json")
+    assert result.json == [{names[2] if names else "prediction": tree} for tree in (7, 7, 9, 9)]
+    result = microframe("evaluate", "model.h5", "table.csv", "--json")
+    assert result.json["samples"] == 4
+    assert result.json["confusion"] == [[2, 0], [0, 2]]
+
+
+@pytest.mark.parametrize("samples", ["1,0\n5,1\n1,3\n", "2,1,0\n,5,1\n,1,3\n"], ids=["features", "with target"])
+def test_a_row_of_the_model_s_column_names_is_no_sample(samples, microframe, tmp_path):
+    trained(tmp_path, rows=LEAVES, target="2", names=["0", "1", "2"], header=True)
+    result = microframe("predict", "model.h5", "-", "--json", stdin=samples)
+    assert result.json == [{"2": 7}, {"2": 9}]
+
+
+@pytest.mark.parametrize(("choice", "delimiter"), [(",", ","), (";", ";"), ("tab", "\t")])
+@pytest.mark.parametrize("command", ["predict", "run"])
+def test_another_delimiter_can_be_asked_for(command, choice, delimiter, microframe, refused, leaves):
+    samples = FEATURES.replace(",", delimiter)
+    result = microframe(command, leaves / "leaves.h5", "-", "--delimiter", choice, "--json", stdin=samples)
+    assert [row["tree"] for row in result.json] == TREES
+    if delimiter != ",":
+        refused(4, command, leaves / "leaves.h5", "-", stdin=samples)
+
+
+def test_no_other_delimiter_is_known(refused, leaves):
+    assert "is not one of ',', ';', 'tab'" in refused(2, "predict", leaves / "leaves.h5", "-", "--delimiter", "|")
+
+
 @pytest.mark.parametrize(
     "samples",
     [
@@ -127,19 +166,19 @@ def test_a_target_that_stood_in_the_first_column_is_ignored_there(microframe, tm
 @pytest.mark.parametrize("names", [(0.25, 1.00001), (-3, 10), ("Öl", "x y")], ids=["floats", "integers", "text"])
 def test_class_names_come_back_as_they_were(names, microframe, tmp_path):
     rows = [(1, names[0]), (5, names[1]), (1.5, names[0]), (5.5, names[1])]
-    trained(tmp_path, rows=rows, target="y", header="x,y")
+    trained(tmp_path, rows=rows, target="y", names=["x", "y"])
     result = microframe("predict", "model.h5", "-", "--json", stdin="x,y\n1,nothing\n5,nothing\n")
     assert result.json == [{"y": name} for name in names]
 
 
 def test_a_table_does_not_round_class_names(microframe, tmp_path, table):
-    trained(tmp_path, rows=[(1, 0.25), (5, 123456.5)] * 2, target="y", header="x,y")
+    trained(tmp_path, rows=[(1, 0.25), (5, 123456.5)] * 2, target="y", names=["x", "y"])
     shown = table(microframe("predict", "model.h5", "-", stdin="x\n1\n5\n").stdout)
     assert shown[1:] == [["1", "0.25"], ["2", "123456.5"]]
 
 
 def test_names_that_stdout_cannot_encode_do_no_harm(microframe, tmp_path):
-    trained(tmp_path, rows=[(1, "Öl"), (5, "x")] * 2, target="y", header="x,y")
+    trained(tmp_path, rows=[(1, "Öl"), (5, "x")] * 2, target="y", names=["x", "y"])
     result = microframe("predict", "model.h5", "-", stdin="x\n1\n", PYTHONIOENCODING="ascii")
     assert result.code == 0
     assert "?l" in result.stdout
@@ -147,7 +186,7 @@ def test_names_that_stdout_cannot_encode_do_no_harm(microframe, tmp_path):
 
 def test_several_targets_are_columns_of_numbers(microframe, tmp_path, table):
     rows = [(x, 2 * x, 1 - x) for x in (-1.0, 0.0, 1.0, 2.0)]
-    model = trained(tmp_path, rows=rows, target=("b", "c"), header="a,b,c", loss="mean_squared_error")
+    model = trained(tmp_path, rows=rows, target=("b", "c"), names=["a", "b", "c"], loss="mean_squared_error")
     result = microframe("predict", "model.h5", "-", stdin="a,c,b\n1,,\n2,,\n")
     head, *shown = table(result.stdout)
     assert head == ["row", "b", "c"]
@@ -189,7 +228,12 @@ def test_a_file_that_is_no_model_has_an_exit_code_of_its_own(content, refused, t
 @pytest.mark.parametrize("ending", [".npz", ".h5"])
 def test_a_target_may_have_any_name(ending, microframe, tmp_path):
     trained(
-        tmp_path, rows=[(1, 2), (2, 4), (3, 6)], target="file/x", loss="mean_squared_error", header="a,file/x", units=1
+        tmp_path,
+        rows=[(1, 2), (2, 4), (3, 6)],
+        target="file/x",
+        loss="mean_squared_error",
+        names=["a", "file/x"],
+        units=1,
     )
     name = f"predictions{ending}"
     assert microframe("predict", "model.h5", "-", "-o", name, stdin="a\n1\n").code == 0

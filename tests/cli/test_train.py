@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from microframe import Model, load
+from microframe import Model, __version__, load
 
 DIVERGE = """
 from microframe import Callback, hookimpl
@@ -73,11 +73,11 @@ def test_quiet_shows_no_progress(microframe, leaves):
 
 
 def test_a_dry_run_shows_the_shapes_and_one_loss_and_writes_nothing(microframe, leaves, tmp_path, table):
-    result = microframe("train", leaves / "leaves.toml", "--dry-run", "--set", "layers.1.units=7")
+    result = microframe("train", leaves / "leaves.toml", "--dry-run", "--set", "layers.1.units=3")
     assert (result.code, result.stderr) == (0, "")
     rows = table(result.stdout)
-    assert rows[0] == ["layer", "type", "inputs", "output shape", "parameters"]
-    assert ["dense_1", "dense", "standardize_1", "(batch, 7)", "21"] in rows
+    assert rows[0] == ["layer", "type", "inputs", "output shape", "parameters", "from"]
+    assert ["dense_1", "dense", "standardize_1", "(batch, 3)", "9", f"microframe {__version__}"] in rows
     assert ["12 train samples"] in rows
     assert re.search(r"loss of the first batch \d\.\d+; nothing was trained or written\n$", result.stdout)
     assert not list(tmp_path.iterdir())
@@ -104,6 +104,45 @@ def test_a_setting_is_checked_against_the_fields_of_its_part(setting, message, r
     error = refused(3, "train", leaves / "leaves.toml", "--set", setting)
     assert error.startswith("error: --set")
     assert message in error
+
+
+SHAPES_TOML = """\
+[data]
+source = "digits"
+
+[[layers]]
+type = "dense"
+units = 10
+
+[[layers]]
+type = "reshape"
+shape = [3, 7]
+
+[training]
+loss = "cross_entropy"
+callbacks = [
+  "early_stopping",
+  { type = "checkpoint", last = "none/model.h5" },
+]
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_shapes_that_do_not_fit_are_reported_with_file_and_line(options, refused, tmp_path):
+    (tmp_path / "net.toml").write_text(SHAPES_TOML)
+    assert refused(3, "train", "net.toml", *options).startswith("error: net.toml:8: layers[1]: expected ")
+    message = refused(3, "train", "net.toml", *options, "--set", "layers.1.shape=[3]")
+    assert message.startswith("error: --set layers.1.shape=[3]: layers[1]: expected ")
+
+
+def test_a_callback_that_cannot_work_is_reported_with_file_and_line(refused, tmp_path):
+    (tmp_path / "net.toml").write_text(SHAPES_TOML.replace("[3, 7]", "[2, 5]\n[[layers]]\ntype = 'flatten'"))
+    message = refused(3, "train", "net.toml", "--quiet", "--set", "callbacks.0.monitor=loss")
+    assert message.startswith(
+        "error: net.toml:18: training.callbacks[1].last: expected a file in a folder that exists, received 'none/"
+    )
+    message = refused(3, "train", "net.toml", "--quiet", "--set", "callbacks.0.monitor=los")
+    assert message.startswith("error: --set callbacks.0.monitor=los: training.callbacks[0].monitor: expected one of ")
 
 
 def test_several_settings_replace_those_of_the_file(microframe, leaves, tmp_path):

@@ -47,6 +47,12 @@ def test_csv_without_a_header_has_no_names(folder):
         (["1", "2.5"], np.float64, [1, 2.5]),
         (["1", "1e3"], np.float64, [1, 1000]),
         (["1", str(10**20)], np.float64, [1, 1e20]),
+        ([" 1 ", "0"], np.int64, [1, 0]),
+        (["0.5", "-0"], np.float64, [0.5, 0]),
+        (["+1", "2"], np.float64, [1, 2]),
+        (["007", "8"], np.dtype("U3"), ["007", "8"]),
+        ([" -01", "2"], np.dtype("U3"), ["-01", "2"]),
+        (["00.5", "1.5"], np.dtype("U4"), ["00.5", "1.5"]),
         (["1", "1_0"], np.dtype("U3"), ["1", "1_0"]),
     ],
 )
@@ -65,6 +71,13 @@ def test_csv_several_targets_are_columns_of_numbers(folder):
     assert data.feature_names == ("b",)
     assert CSV("data.csv", target=("c",)).load().target.shape == (2, 1)
     assert CSV("data.csv", target="c").load().target.shape == (2,)
+
+
+def test_csv_says_how_its_table_was_read(folder):
+    (folder / "data.csv").write_text("1;2\n3;4\n")
+    assert CSV("data.csv", target=1, delimiter=";", header=False).load().delimiter == ";"
+    (folder / "data.csv").write_text("1,2\n3,4\n")
+    assert CSV("data.csv").load().delimiter == ","
 
 
 def test_csv_features_can_be_chosen_and_ordered(folder):

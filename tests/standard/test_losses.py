@@ -357,6 +357,17 @@ def test_fused_binary_cross_entropy_of_confident_and_right_logits_is_not_a_round
         assert 0 <= value < 1e-5
 
 
+@pytest.mark.parametrize("logit", [-200, -90, -15, -12, -1e-3, 0, 1e-3, 3, 12, 15, 30, 90, 200])
+@pytest.mark.parametrize("wanted", [0, 0.25, 1])
+def test_fused_binary_cross_entropy_is_as_accurate_in_training_as_in_evaluation(logit, wanted):
+    loss = losses.BinaryCrossEntropy().fuse(Sigmoid())
+    prediction, target = np.array([[logit]], np.float32), np.array([[wanted]], np.float32)
+    value = loss.value_and_gradient(prediction, target, np.empty_like(prediction), ReusedArrays("float32").empty)
+    exact = float(loss.sample_values(prediction.astype(np.float64), target.astype(np.float64))[0])
+    assert value == pytest.approx(exact, rel=5e-7, abs=1e-37)
+    assert float(loss.sample_values(prediction, target)[0]) == pytest.approx(exact, rel=5e-7, abs=1e-37)
+
+
 def test_a_diverged_prediction_gives_a_value_that_is_not_finite():
     for loss in (losses.MeanSquaredError(), losses.BinaryCrossEntropy().fuse(Sigmoid())):
         prediction = np.array([[np.nan, 1.0]])
@@ -458,6 +469,11 @@ def test_hinge_agrees_with_scikit_learn():
     loss, scores, target = Case(losses.Hinge(), (4,), normal, class_numbers).draw()
     expected = metrics.hinge_loss(target.argmax(axis=1), scores, labels=range(4))
     assert loss.value(scores, target) == pytest.approx(expected)
+
+
+def test_equal_wrong_scores_share_the_gradient_of_the_hinge_loss():
+    zeros, target = np.zeros((1, 3)), np.array([[0.0, 1.0, 0.0]])
+    np.testing.assert_array_equal(gradient(losses.Hinge(), zeros, target), [[0.5, -1, 0.5]])
 
 
 def test_time_steps_are_averaged_and_classes_summed():

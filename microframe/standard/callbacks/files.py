@@ -28,14 +28,16 @@ class Checkpoint(MonitoringCallback):
         best: the file for the model after its best epoch so far by `monitor`; None for none.
         last: the file for the model after its latest epoch, and at the end as training leaves it; None for none.
         every: how many epochs pass between two writings of `last`; default 1.
+        overwrite: whether a new training may replace files that exist; default false. A resumed one always may.
 
     Raises:
-        ConfigError: before the first epoch, if the folder of a file does not exist.
+        ConfigError: before the first epoch, if the folder of a file does not exist, or the file does.
     """
 
     best: str | None = None
     last: str | None = None
     every: PositiveInteger = 1
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.best is None and self.last is None:
@@ -44,11 +46,13 @@ class Checkpoint(MonitoringCallback):
             raise ValueError("two different paths for best and last")
 
     def training_begin(self, run: Run, memory: Memory) -> None:
+        may_exist = _may_exist(run, self, memory)
         if self.best is not None:
-            _check_path(run, self, "best", self.best)
+            _check_path(run, self, "best", self.best, may_exist)
             super().training_begin(run, memory)
         if self.last is not None:
-            _check_path(run, self, "last", self.last)
+            _check_path(run, self, "last", self.last, may_exist)
+        memory["begun"] = True
 
     def epoch_end(self, run: Run, memory: Memory) -> None:
         if self.best is not None and self.improves(run, memory):
@@ -64,25 +68,28 @@ class Checkpoint(MonitoringCallback):
 class MetricsLog(Callback):
     """Writes the history to a file, a row after each epoch: the number of the epoch, from 1, and all columns.
 
-    A new training replaces the file, a resumed one continues it. A metric with a number for each class takes a
-    column for each, ``recall[0]`` and so on, in a CSV file, and an array in a JSON lines file. A value that is not
-    finite is an empty cell, or null.
+    A resumed training continues the file; after a divergence it ends with the last good epoch. A metric with a
+    number for each class takes a column for each, ``recall[0]`` and so on, in a CSV file, and an array in a JSON
+    lines file. A value that is not finite is an empty cell, or null.
 
     Fields:
         path: the file, ending in ``.csv`` or ``.jsonl``.
+        overwrite: whether a new training may replace a file that exists; default false.
 
     Raises:
-        ConfigError: before the first epoch, if the folder of the file does not exist.
+        ConfigError: before the first epoch, if the folder of the file does not exist, or the file does.
     """
 
     path: str
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if Path(self.path).suffix not in {".csv", ".jsonl"}:
             raise ValueError("a path that ends in .csv or .jsonl")
 
     def training_begin(self, run: Run, memory: Memory) -> None:
-        _check_path(run, self, "path", self.path)
+        _check_path(run, self, "path", self.path, _may_exist(run, self, memory))
+        memory["begun"] = True
         columns = run.history.to_dict()
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         self._write("w", "".join(self._lines(epoch, row) for epoch, row in enumerate(rows, start=1)))
@@ -108,11 +115,20 @@ class MetricsLog(Callback):
         return stream.getvalue()
 
 
-def _check_path(run: Run, callback: Callback, field: str, path: str) -> None:
+def _may_exist(run: Run, callback: Checkpoint | MetricsLog, memory: Memory) -> bool:
+    """Whether a file of `callback` may be there already: on request, or because this very training wrote it."""
+    return callback.overwrite or "begun" in memory or run.epoch > 0 or run.batch > 0
+
+
+def _check_path(run: Run, callback: Callback, field: str, path: str, may_exist: bool) -> None:
     if not Path(path).parent.is_dir():
         raise ConfigError([Problem(place(run, callback, field), "a file in a folder that exists", repr(path))])
     if Path(path).is_dir():
         raise ConfigError([Problem(place(run, callback, field), "a file", f"{path!r}, which is a folder")])
+    if Path(path).exists() and not may_exist:
+        where = place(run, callback, "overwrite")
+        option = f" (--set {'.'.join(map(str, where[1:]))}=true)" if where[0] == "training" else ""
+        raise ConfigError([Problem(where, f"true to replace a file{option}", f"false, and {path!r} exists")])
 
 
 def _finite(value: Any) -> Any:

@@ -85,9 +85,9 @@ class EarlyStopping(MonitoringCallback):
 
     Fields:
         patience: how many epochs in a row may pass without improvement, the last of which ends training; default 5.
-        restore_best: whether the model is left, however training ends, with the weights it predicted with after its
-            best epoch, and with the state of its layers then; default true. A continued training still goes on from
-            the last weights.
+        restore_best: whether the model is left, however training ends and also when it diverged, with the weights it
+            predicted with after its best epoch, and with the state of its layers then; default true. A continued
+            training still goes on from the last weights.
     """
 
     patience: PositiveInteger = 5
@@ -98,9 +98,8 @@ class EarlyStopping(MonitoringCallback):
             if self.restore_best:
                 _keep_weights(run, memory)
         elif memory["wait"] >= self.patience:
-            run.stop(
-                f"no improvement of {self.monitor} for {_count(memory['wait'], 'epoch')} ({_describe_best(memory)})"
-            )
+            epochs = _count(memory["wait"], "epoch")
+            run.stop(f"no improvement of {self.monitor} for {epochs} ({_describe_best(memory)})", final=True)
 
     def training_end(self, run: Run, memory: Memory) -> None:
         if self.restore_best and "parameters" in memory:

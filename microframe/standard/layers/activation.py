@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from microframe.arrays import Array, Shape
 from microframe.component import Part
 from microframe.interfaces import Activation, Context, Layer, Scope
@@ -17,15 +19,21 @@ class ActivationLayer(Layer):
     """
 
     type = "activation"
+    ends_in_activation = True
+
     activation: Part[Activation]
 
     def build(self, scope: Scope, input_shape: Shape) -> Shape:
         return input_shape
 
     def forward(self, ctx: Context, x: Array) -> Array:
-        y = ctx.empty(x.shape)
-        self.activation.forward(x, y)
-        ctx.save(x if self.activation.needs_input else None, y)
+        z = ctx.empty(x.shape)
+        if not ctx.training:
+            self.activation.forward(x, z)
+            return z
+        np.copyto(z, x)  # x is another layer's, and `apply`, which takes its scratch from the context, wants to own it
+        kept, y = self.activation.apply(ctx, z)
+        ctx.save(kept, y)
         return y
 
     def backward(self, ctx: Context, dy: Array) -> Array | None:

@@ -24,6 +24,8 @@ class Dense(Layer):
     Shapes: (batch, ..., inputs) -> (batch, ..., units).
     """
 
+    ends_in_activation = True
+
     units: PositiveInteger
     activation: Part[Activation] = Part("linear")
     use_bias: bool = True

@@ -57,7 +57,7 @@ class Embedding(Layer):
         if x.dtype != np.int64:
             indices = ctx.empty(x.shape, dtype=np.int64)
             np.copyto(indices, x, casting="unsafe")
-            if not np.array_equal(indices, x):
+            if np.not_equal(indices, x, ctx.empty(x.shape, dtype=np.bool_)).any():
                 raise self._not_an_index(x[indices != x][0])
         # Read as unsigned, a negative number is a large one: one pass finds both ends of the range violated.
         if x.size and indices.view(np.uint64).max() >= self.categories:

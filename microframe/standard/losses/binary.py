@@ -22,17 +22,22 @@ class BinaryCrossEntropy(ElementwiseLoss):
     in float32); where they are cut the gradient is 0. After a sigmoid, training uses the logits, which need no cut.
 
     Targets t are class numbers 0 and 1 (samples,) for a single output, or an array (samples, *outputs) of values from
-    0 to 1, such as a table of several labels for each sample.
+    0 to 1, such as a table of several labels, or the share of yes, for each sample.
     """
 
     target = "classes"
 
+    def takes_labels(self, target: Array) -> bool:
+        """Labels, unless they are shares between 0 and 1."""
+        is_share = target.dtype.kind == "f" and bool((target != np.floor(target)).any())
+        return super().takes_labels(target) and not is_share
+
     def prepare(self, target: Array, output_shape: Shape, dtype: np.dtype[np.floating]) -> Array:
         return targets.binary(target, output_shape, dtype)
 
-    def element_values(self, prediction: Array, target: Array, out: Array) -> None:
+    def element_values(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
         # log(1 - p) - t (log(1 - p) - log p), times -1
-        cut = _cut(prediction)
+        cut = _cut(prediction, empty)
         np.log(cut, out)
         np.subtract(ONE[cut.dtype], cut, cut)
         np.log(cut, cut)
@@ -40,10 +45,10 @@ class BinaryCrossEntropy(ElementwiseLoss):
         out *= target
         out -= cut
 
-    def element_derivatives(self, prediction: Array, target: Array, out: Array) -> None:
+    def element_derivatives(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
         # -t / p + (1 - t) / (1 - p) = (p - t) / (p (1 - p))
-        cut = _cut(prediction)
-        inside = cut == prediction
+        cut = _cut(prediction, empty)
+        inside = np.equal(cut, prediction, empty(prediction.shape))
         np.subtract(cut, target, out)
         out /= cut
         np.subtract(ONE[cut.dtype], cut, cut)
@@ -63,45 +68,51 @@ class _SigmoidBinaryCrossEntropy(ElementwiseLoss):
     def prepare(self, target: Array, output_shape: Shape, dtype: np.dtype[np.floating]) -> Array:
         return self.loss.prepare(target, output_shape, dtype)
 
-    def element_values(self, prediction: Array, target: Array, out: Array) -> None:
-        # log(1 + exp(z)) = log(1 + exp(-|z|)) + max(z, 0), whose exponent never overflows
-        np.absolute(prediction, out)
-        np.negative(out, out)
-        np.exp(out, out)
-        np.log1p(out, out)
-        out += np.maximum(prediction, ZERO[out.dtype]) - target * prediction
+    def element_values(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
+        # log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|)), whose exponent never overflows
+        scratch = np.multiply(target, prediction, empty(prediction.shape))
+        np.maximum(prediction, ZERO[out.dtype], out=out)
+        out -= scratch
+        np.copysign(prediction, constant(-1)[out.dtype], scratch)
+        np.exp(scratch, scratch)
+        out += np.log1p(scratch, scratch)
 
-    def element_derivatives(self, prediction: Array, target: Array, out: Array) -> None:
-        # exp(z) / (1 + exp(z)) - t
-        np.exp(prediction, out)
-        _odds_to_probabilities(out)
+    def element_derivatives(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
+        # 1 / (1 + exp(-z)) - t
+        np.negative(prediction, out)
+        np.exp(out, out)
+        out += ONE[out.dtype]
+        np.reciprocal(out, out)
         out -= target
 
     def value_and_gradient(
         self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array] = np.empty
     ) -> float:
-        values = empty(prediction.shape)
+        # (1 - t) log(1 + exp(z)) + t log(1 + exp(-z)): no term is below 0, so that none is lost in another's rounding,
+        # as a small value would be in log(1 + exp(z)) - t z. The odds exp(z) and their inverse serve the gradient too.
+        values, rest = empty(prediction.shape), empty(prediction.shape)
+        one = ONE[out.dtype]
         np.exp(prediction, out)
         np.log1p(out, values)
-        value = (float(np.add.reduce(values, axis=None)) - float(np.vdot(target, prediction))) / values.size
-        _odds_to_probabilities(out)
+        np.subtract(one, target, rest)
+        total = np.vdot(rest, values)
+        np.reciprocal(out, out)
+        np.log1p(out, values)
+        value = float(total + np.vdot(target, values)) / out.size
+        out += one
+        np.reciprocal(out, out)
         out -= target
-        out *= constant(1 / values.size)[out.dtype]
-        # exp(z) overflows for z > 88 in float32, and the difference of two large sums may be a rounding error below
-        # 0: both are rare, and only then the value is computed with more care.
-        return value if 0 <= value < math.inf else self.value(prediction, target)
+        out *= constant(1 / out.size)[out.dtype]
+        # exp overflows for |z| > 88 in float32, which is rare: only then the value is computed with more care.
+        if not value < math.inf:
+            self.element_values(prediction, target, values, lambda *_: rest)
+            value = float(np.add.reduce(values, axis=None)) / values.size
+        return value
 
 
-def _cut(prediction: Array) -> Array:
+def _cut(prediction: Array, empty: Callable[..., Array]) -> Array:
     """A copy of probabilities with those within the machine epsilon of 0 and 1 moved to there."""
     epsilon = np.finfo(prediction.dtype).eps
-    cut: Array = np.maximum(prediction, epsilon)
+    cut: Array = np.maximum(prediction, epsilon, out=empty(prediction.shape))
     np.minimum(cut, 1 - epsilon, out=cut)
     return cut
-
-
-def _odds_to_probabilities(odds: Array) -> None:
-    """Replace odds = exp(z) by 1 / (1 + 1 / odds) = sigmoid(z), right for odds of 0 and inf too."""
-    np.reciprocal(odds, odds)
-    odds += ONE[odds.dtype]
-    np.reciprocal(odds, odds)

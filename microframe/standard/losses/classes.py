@@ -50,7 +50,14 @@ class CrossEntropy(Loss):
         return mean_of_sample(_negative_log_likelihood(prediction, target))
 
     def gradient(self, prediction: Array, target: Array, out: Array) -> None:
-        _negative_log_likelihood_gradient(prediction, target, out)
+        _negative_log_likelihood_gradient(prediction, target, out, np.empty_like(out))
+
+    def value_and_gradient(
+        self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array] = np.empty
+    ) -> float:
+        value = -_weighted_logarithms(prediction, target, out)
+        _negative_log_likelihood_gradient(prediction, target, out, empty(out.shape))
+        return value
 
     def fuse(self, activation: Activation) -> Loss | None:
         return _SoftmaxCrossEntropy(self) if type(activation) in (Softmax, LogSoftmax) else None
@@ -71,7 +78,14 @@ class KLDivergence(Loss):
         return mean_of_sample(_negative_log_likelihood(prediction, target) - _entropy(target))
 
     def gradient(self, prediction: Array, target: Array, out: Array) -> None:
-        _negative_log_likelihood_gradient(prediction, target, out)
+        _negative_log_likelihood_gradient(prediction, target, out, np.empty_like(out))
+
+    def value_and_gradient(
+        self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array] = np.empty
+    ) -> float:
+        value = _weighted_logarithms(target, target, out) - _weighted_logarithms(prediction, target, out)
+        _negative_log_likelihood_gradient(prediction, target, out, empty(out.shape))
+        return value
 
     def fuse(self, activation: Activation) -> Loss | None:
         return _SoftmaxKLDivergence(self) if type(activation) is Softmax else None
@@ -119,8 +133,8 @@ class _SoftmaxKLDivergence(Loss):
     def value_and_gradient(
         self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array] = np.empty
     ) -> float:
-        entropy = float(_entropy(target).mean())
-        return _softmax_value_and_gradient(prediction, target, None, out, empty) - entropy
+        negative_entropy = _weighted_logarithms(target, target, out)
+        return _softmax_value_and_gradient(prediction, target, None, out, empty) + negative_entropy
 
 
 def mean_of_sample(rows: Array) -> Array:
@@ -137,12 +151,20 @@ def _negative_log_likelihood(prediction: Array, target: Array) -> Array:
     return np.negative(rows, rows)
 
 
-def _negative_log_likelihood_gradient(prediction: Array, target: Array, out: Array) -> None:
+def _weighted_logarithms(probabilities: Array, target: Array, scratch: Array) -> float:
+    """sum t log p for each row, averaged over all rows; `scratch` has the shape of both."""
+    np.maximum(probabilities, np.finfo(probabilities.dtype).eps, out=scratch)
+    np.log(scratch, scratch)
+    rows: int = scratch.size // scratch.shape[-1]
+    return float(np.vdot(target, scratch)) / rows
+
+
+def _negative_log_likelihood_gradient(prediction: Array, target: Array, out: Array, scratch: Array) -> None:
     # -t / p where the logarithm is not cut off, divided by the number of rows
     epsilon = np.finfo(prediction.dtype).eps
     np.maximum(prediction, epsilon, out=out)
     np.divide(target, out, out)
-    out *= prediction >= epsilon
+    out *= np.greater_equal(prediction, epsilon, scratch)
     out *= -prediction.shape[-1] / prediction.size
 
 
@@ -153,10 +175,13 @@ def _entropy(target: Array) -> Array:
 
 def _softmax_negative_log_likelihood(logits: Array, target: Array) -> Array:
     """log(sum exp(z)) sum t - sum t z for each row."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    rows: Array = np.log(np.exp(shifted).sum(axis=-1)) * target.sum(axis=-1)
+    row: Array = logits.max(axis=-1)
+    shifted = logits - row[..., None]
+    np.add.reduce(np.exp(shifted), axis=-1, out=row)
+    rows: Array = target.sum(axis=-1)
+    rows *= np.log(row, row)
     shifted *= target
-    rows -= shifted.sum(axis=-1)
+    rows -= np.add.reduce(shifted, axis=-1, out=row)
     return rows
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from microframe.arrays import Array, Shape
@@ -33,32 +35,49 @@ class Hinge(Loss):
         return rows
 
     def sample_values(self, prediction: Array, target: Array) -> Array:
-        rows = _shortfalls(prediction, target)
-        return mean_of_sample(np.maximum(rows, ZERO[rows.dtype]))
+        row, highest = (np.empty((*prediction.shape[:-1], 1), prediction.dtype) for _ in range(2))
+        _shortfalls(prediction, target, np.empty_like(prediction), row, highest)
+        return mean_of_sample(row[..., 0])
 
     def gradient(self, prediction: Array, target: Array, out: Array) -> None:
-        # 1 - s z falls by s; for classes, the highest wrong score counts 1 and the right one -1. Nothing where the
-        # margin is kept.
-        short = _shortfalls(prediction, target) > 0
-        np.negative(target, out)
-        if prediction.shape[-1] > 1:
-            highest = _wrong_scores(prediction, target).argmax(axis=-1, keepdims=True)
-            np.put_along_axis(out, highest, 1, axis=-1)
-        out *= short[..., None]
-        out *= constant(1 / short.size)[out.dtype]
+        self.value_and_gradient(prediction, target, out)
+
+    def value_and_gradient(
+        self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array] = np.empty
+    ) -> float:
+        # 1 - s z falls by s; for classes, the highest wrong score counts 1, which equal ones share, and the right one
+        # -1. Nothing where the margin is kept.
+        row, highest = empty((*prediction.shape[:-1], 1)), empty((*prediction.shape[:-1], 1))
+        _shortfalls(prediction, target, out, row, highest)
+        value = float(np.add.reduce(row, axis=None)) / row.size
+        if prediction.shape[-1] == 1:
+            np.negative(target, out)
+        else:
+            np.equal(out, highest, out)
+            out /= np.add.reduce(out, axis=-1, out=highest, keepdims=True)
+            out -= target
+        out *= np.sign(row, row)
+        out *= constant(1 / row.size)[out.dtype]
+        return value
 
 
-def _shortfalls(prediction: Array, target: Array) -> Array:
-    """By how much each row fails to keep its margin, negative where it does keep it: (batch, *others)."""
-    rows: Array = ONE[prediction.dtype] - (prediction * target).sum(axis=-1)
+def _shortfalls(prediction: Array, target: Array, wrong: Array, row: Array, highest: Array) -> None:
+    """By how much each row fails to keep its margin, 0 where it does keep it.
+
+    Args:
+        prediction, target: (batch, *others, scores).
+        wrong: of that shape, for the scores with that of the right class out of reach of the others.
+        row: (batch, *others, 1), for the result.
+        highest: of that shape, for the highest wrong score.
+    """
+    np.multiply(prediction, target, wrong)
+    np.add.reduce(wrong, axis=-1, out=row, keepdims=True)
+    np.subtract(ONE[row.dtype], row, row)
     if prediction.shape[-1] > 1:
-        rows += _wrong_scores(prediction, target).max(axis=-1)
-    return rows
-
-
-def _wrong_scores(prediction: Array, target: Array) -> Array:
-    """The scores, that of the right class replaced by -inf."""
-    return np.where(target > 0, prediction.dtype.type(-np.inf), prediction)
+        np.multiply(target, -0.5 * np.finfo(target.dtype).max, wrong)
+        wrong += prediction
+        row += np.maximum.reduce(wrong, axis=-1, out=highest, keepdims=True)
+    np.maximum(row, ZERO[row.dtype], out=row)
 
 
 def _signs(values: Array, output_shape: Shape, dtype: np.dtype[np.floating]) -> Array:

@@ -19,12 +19,12 @@ class _Squares(ElementwiseLoss):
 
     factor: ClassVar[float] = 1.0
 
-    def element_values(self, prediction: Array, target: Array, out: Array) -> None:
+    def element_values(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
         np.subtract(prediction, target, out)
         np.square(out, out)
         out *= self.factor
 
-    def element_derivatives(self, prediction: Array, target: Array, out: Array) -> None:
+    def element_derivatives(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
         np.subtract(prediction, target, out)
         out *= 2 * self.factor
 
@@ -72,11 +72,11 @@ class HalfSquaredError(_Squares):
 class MeanAbsoluteError(ElementwiseLoss):
     """|prediction - target|, averaged over the outputs of a sample; its derivative at 0 is taken as 0."""
 
-    def element_values(self, prediction: Array, target: Array, out: Array) -> None:
+    def element_values(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
         np.subtract(prediction, target, out)
         np.absolute(out, out)
 
-    def element_derivatives(self, prediction: Array, target: Array, out: Array) -> None:
+    def element_derivatives(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
         np.subtract(prediction, target, out)
         np.sign(out, out)
 
@@ -92,14 +92,16 @@ class Huber(ElementwiseLoss):
 
     delta: PositiveFloat = 1.0
 
-    def element_values(self, prediction: Array, target: Array, out: Array) -> None:
-        # With c, the error cut to +- delta, both branches are c (e - c / 2).
-        self.element_derivatives(prediction, target, out)
-        error = prediction - target
-        error -= out * 0.5
+    def element_values(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
+        # With c, the error cut to +- delta, both branches are c (e - c / 2) = c (2 e - c) / 2.
+        self.element_derivatives(prediction, target, out, empty)
+        error = np.subtract(prediction, target, empty(prediction.shape))
+        error += error
+        error -= out
         out *= error
+        out *= 0.5
 
-    def element_derivatives(self, prediction: Array, target: Array, out: Array) -> None:
+    def element_derivatives(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
         np.subtract(prediction, target, out)
         np.maximum(out, -self.delta, out=out)
         np.minimum(out, self.delta, out=out)
@@ -118,16 +120,16 @@ class Poisson(ElementwiseLoss):
             raise ValueError(f"counts of at least 0, received {values.min():g}")
         return values
 
-    def element_values(self, prediction: Array, target: Array, out: Array) -> None:
+    def element_values(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
         np.maximum(prediction, np.finfo(prediction.dtype).eps, out=out)
         np.log(out, out)
         out *= target
         np.subtract(prediction, out, out)
 
-    def element_derivatives(self, prediction: Array, target: Array, out: Array) -> None:
+    def element_derivatives(self, prediction: Array, target: Array, out: Array, empty: Callable[..., Array]) -> None:
         # 1 - target / prediction, the second term only where the logarithm is not cut off
         epsilon = np.finfo(prediction.dtype).eps
         np.maximum(prediction, epsilon, out=out)
         np.divide(target, out, out)
-        out *= prediction >= epsilon
+        out *= np.greater_equal(prediction, epsilon, empty(prediction.shape))
         np.subtract(ONE[out.dtype], out, out)

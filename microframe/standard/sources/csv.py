@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import numpy as np
@@ -16,9 +17,9 @@ from microframe.tables import Table, as_numbers, is_missing, numeric_columns, re
 class CSV(Source):
     """A table in a CSV file (UTF-8), one sample a row.
 
-    A single target column that holds only numbers gives numbers (whole ones stay whole), any other gives text;
-    several give (samples, targets) numbers. Columns are given by name, or by number: from 0, or from the end when
-    negative.
+    A single target column that holds only numbers gives numbers (whole ones stay whole), any other gives text, as do
+    numbers with a leading zero, such as 007; several give (samples, targets) numbers. Columns are given by name, or
+    by number: from 0, or from the end when negative.
 
     Fields:
         path: the file.
@@ -57,7 +58,8 @@ class CSV(Source):
         elif targets:
             target = _target_column(table, targets[0])
         positions = () if table.names else tuple(targets)
-        return Dataset(inputs, target, _names(table, features), _names(table, targets), self.missing, positions)
+        names = _names(table, features), _names(table, targets)
+        return Dataset(inputs, target, *names, self.missing, positions, self.delimiter)
 
     def _features(self, table: Table, targets: list[int]) -> list[int]:
         if self.features is None:
@@ -104,7 +106,9 @@ def _target_column(table: Table, column: int) -> Array:
     for row, cell in enumerate(cells):
         if is_missing(cell):
             raise table.error(row, column, "a target")
-    for dtype in (np.int64, np.float64):
+    if any(_LEADING_ZERO.match(cell) for cell in cells):
+        return np.array(cells)
+    for dtype in (np.int64, np.float64) if all(map(_is_whole, cells)) else (np.float64,):
         try:
             numbers = as_numbers(cells, dtype)
         except (ValueError, OverflowError):
@@ -113,3 +117,15 @@ def _target_column(table: Table, column: int) -> Array:
             raise table.error(int(np.flatnonzero(~np.isfinite(numbers))[0]), column, "a finite number")
         return numbers
     return np.array(cells)
+
+
+_LEADING_ZERO = re.compile(r"[+-]?0\d")
+"""Such cells are codes, which a number would lose the zeros of."""
+
+
+def _is_whole(cell: str) -> bool:
+    """Whether a cell is what Python writes for a whole number."""
+    try:
+        return cell == str(int(cell))
+    except ValueError:
+        return False

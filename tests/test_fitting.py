@@ -1,0 +1,139 @@
+"""The beginning of a training: what a model learns of its data before the first batch, and what failing leaves."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from microframe import ConfigError, DataError, Model, UsageError
+from microframe.standard.layers import Dense, Standardize
+
+
+def data(rows=30, classes=3):
+    rng = np.random.default_rng(0)
+    labels = np.arange(rows) % classes
+    return rng.normal(labels[:, None] * 3.0, 1.0, (rows, 2)) + 100, labels
+
+
+def classifier(outputs=3):
+    return Model([Standardize(), Dense(outputs, "softmax")], dtype="float64")
+
+
+def test_a_model_that_was_built_by_hand_still_has_its_preprocessing_fitted():
+    x, y = data()
+    built = classifier().build((2,), seed=0)
+    built.fit(x, y, loss="cross_entropy", epochs=2)
+    np.testing.assert_allclose(built.network.state["standardize_1"]["mean"], x.mean(axis=0))
+    fresh = classifier()
+    fresh.fit(x, y, loss="cross_entropy", epochs=2)
+    np.testing.assert_array_equal(built.network.parameters, fresh.network.parameters)
+
+
+def test_preprocessing_is_fitted_once():
+    x, y = data()
+    model = classifier()
+    model.fit(x, y, loss="cross_entropy", epochs=1)
+    mean = model.network.state["standardize_1"]["mean"].copy()
+    model.fit(x + 50, y, loss="cross_entropy", epochs=1)
+    np.testing.assert_array_equal(model.network.state["standardize_1"]["mean"], mean)
+
+
+@pytest.mark.parametrize(("classes", "outputs"), [(3, 2), (3, 1)])
+def test_classes_that_the_outputs_cannot_tell_apart_are_refused(classes, outputs):
+    x, y = data(classes=classes)
+    model = Model([Dense(outputs, "sigmoid")])
+    with pytest.raises(DataError, match=f"{classes} classes, but the network has {outputs} outputs"):
+        model.fit(x, np.array(["a", "b", "c"])[y], loss="binary_cross_entropy" if outputs == 1 else "cross_entropy")
+    assert not model.is_built
+
+
+def test_named_classes_need_an_output_each():
+    x, y = data()
+    with pytest.raises(DataError, match="the target has 3 classes, but the network has 5 outputs"):
+        classifier(5).fit(x, np.array(["a", "b", "c"])[y], loss="cross_entropy")
+
+
+def test_numbers_of_outputs_keep_their_place_where_some_do_not_occur():
+    x, y = data()
+    model = classifier(6)
+    model.fit(
+        x, np.array([0, 3, 5])[y], loss="cross_entropy", epochs=200, optimizer={"type": "adam", "learning_rate": 0.1}
+    )
+    assert model.classes == (0, 1, 2, 3, 4, 5)
+    assert set(model.predict(x)) == {0, 3, 5}
+
+
+def test_shares_of_yes_are_values_and_not_labels():
+    x, _ = data()
+    model = Model([Standardize(), Dense(1, "sigmoid")])
+    model.fit(x, np.where(np.arange(30) % 2, 0.2, 0.8), loss="binary_cross_entropy", epochs=1)
+    assert model.classes is None
+    assert model.predict(x).shape == (30, 1)
+
+
+def test_a_model_that_is_trained_on_values_forgets_its_classes():
+    x, y = data()
+    model = Model([Dense(3)])
+    model.fit(x, y, loss="cross_entropy", epochs=1)
+    assert model.classes == (0, 1, 2)
+    model.fit(x, np.zeros((30, 3)), loss="mean_squared_error", epochs=1)
+    assert model.classes is None
+
+
+def test_text_labels_of_an_hdf5_file_are_text():
+    x, y = data()
+    model = classifier()
+    model.fit(x, np.array([b"a", b"b", b"c"])[y], loss="cross_entropy", epochs=1)
+    assert model.classes == ("a", "b", "c")
+    model.fit(x, np.array([b"a", b"b", b"c"], object)[y], loss="cross_entropy", epochs=1)
+    assert model.classes == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"resume": True, "optimizer": "sgd"}, UsageError),
+        ({"callbacks": [{"type": "early_stopping", "monitor": "nothing"}]}, ConfigError),
+    ],
+)
+def test_a_training_that_cannot_begin_leaves_the_model_as_it_was(settings, error):
+    x, y = data()
+    model = classifier()
+    model.fit(x, y, loss="cross_entropy", optimizer={"type": "adam", "average": 0.9}, epochs=3)
+    before = model.predict_proba(x), model.history.to_dict(), model.configuration
+    with pytest.raises(error):
+        model.fit(x, y, **settings)
+    np.testing.assert_array_equal(model.predict_proba(x), before[0])
+    assert (model.history.to_dict(), model.configuration) == before[1:]
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["copy", "pickle"]
+)
+def test_a_copy_is_a_model_of_its_own(duplicate):
+    x, y = data()
+    model = classifier()
+    model.fit(x, y, loss="cross_entropy", epochs=1)
+    other = duplicate(model)
+    before = model.predict_proba(x)
+    np.testing.assert_array_equal(other.predict_proba(x), before)
+    other.fit(x, y, epochs=3)
+    np.testing.assert_array_equal(model.predict_proba(x), before)
+    assert not np.array_equal(other.predict_proba(x), before)
+
+
+def test_an_early_stopped_training_is_finished_until_more_epochs_are_asked_for():
+    x, y = data()
+    model = classifier()
+    callbacks = [{"type": "early_stopping", "monitor": "loss", "patience": 1, "min_delta": 10.0}]
+    model.fit(x, y, loss="cross_entropy", epochs=9, callbacks=callbacks)
+    assert model.history.epochs == 2
+    parameters = model.network.parameters.copy()
+    model.fit(x, y, resume=True)
+    assert model.history.epochs == 2
+    np.testing.assert_array_equal(model.network.parameters, parameters)
+    model.fit(x, y, resume=True, epochs=12)
+    assert model.history.epochs == 3
