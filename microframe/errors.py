@@ -106,7 +106,7 @@ def nearest(name: object, candidates: Iterable[str]) -> str | None:
 
     by_lower_case = {candidate.lower(): candidate for candidate in candidates}
     matches = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=0.6)
-    return by_lower_case[matches[0]] if matches else None
+    return by_lower_case[matches[0]] if matches and by_lower_case[matches[0]] != str(name) else None
 
 
 def expectation(error: Exception) -> str:
@@ -116,5 +116,16 @@ def expectation(error: Exception) -> str:
 
 def one_of(names: Iterable[str]) -> str:
     """``["a", "b"]`` -> ``"one of 'a', 'b'"``, for the expected part of a message."""
-    listed = ", ".join(repr(name) for name in names)
+    listed = list_names(names)
     return f"one of {listed}" if listed else "nothing (there are none)"
+
+
+def list_names(names: Iterable[str], most: int = 10) -> str:
+    """``["a", "b"]`` -> ``"'a', 'b'"``; of more than `most` names the first and how many there are besides."""
+    return shorten([repr(name) for name in names], most)
+
+
+def shorten(texts: Sequence[str], most: int = 10) -> str:
+    """`texts` with commas between; of more than `most` the first and how many there are besides."""
+    besides = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + besides

@@ -8,10 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from microframe.arrays import Array
 from microframe.checkpoint import copy_network, restore_network
+from microframe.checks import check_finite, check_probabilities, digest_of
 from microframe.configuration import Configuration, Data, Training
-from microframe.errors import DataError, Problem, UsageError
+from microframe.errors import ConfigError, DataError, Problem, UsageError
+from microframe.frames import column_names, in_order
 from microframe.history import History
 from microframe.interfaces import Dataset, Loss
 from microframe.interfaces.callback import Listener
@@ -86,14 +90,17 @@ def choose_data(
         UsageError: there is neither, or only a part of the former.
     """
     if x is not None:
-        return given_data(Dataset(as_rows(x), y), validation, split or "auto", weight)
+        return given_data(Dataset(as_rows(x), y, column_names(x)), validation, split or "auto", weight)
     if y is not None or weight is not None:
         raise UsageError("y and sample_weight go with x, which is not given")
     if configuration.data is None:
         raise UsageError("no data is given: pass x and y, or configure [data]")
-    changes = {"validation": validation, "split": split}
-    chosen: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
-    return configured_data(dataclasses.replace(configuration.data, **chosen))
+    section = configuration.data
+    data = configured_data(section if split is None else dataclasses.replace(section, split=split))
+    if validation is None:
+        return data
+    given = given_data(data.dataset, validation, data.split, None)
+    return dataclasses.replace(data, validation=given.validation, validation_data=given.validation_data)
 
 
 def configured_data(data: Data) -> GivenData:
@@ -136,19 +143,14 @@ def _begin(model: Model, training: Training, data: GivenData, resume: bool, list
     dataset = data.dataset
     if dataset.target is None:
         raise DataError("there is no target to train on; name its column, dataset or array")
+    check_finite(dataset)
     model.set_training(training)
     labels, model.classes = number_labels(training.loss, dataset.target, model.classes)
     count = int(dataset.inputs.shape[0])
     check_count(count, labels)
-    parts = model.parts = _continued_parts(model, count) if resume else _new_parts(model, training, data, labels)
-    if not model.is_built:
-        model.build(dataset.inputs.shape[1:], seed=training.seed)
-    if not model.is_fitted:
-        _note_columns(model, dataset, parts)
-    output_shape = model.network.output_shape
-    if output_shape:
-        labels, model.classes = widen_classes(labels, model.classes, output_shape[-1])
-    check_classes(model.classes, output_shape)
+    parts = _continued_parts(model, dataset) if resume else _new_parts(model, training, data, labels)
+    model.parts = parts
+    labels = _meet(model, training.loss, dataset, labels)
     inputs = as_rows(dataset.inputs, model.network.input_dtype)
 
     def samples(rows: Array) -> Samples | None:
@@ -169,6 +171,24 @@ def _begin(model: Model, training: Training, data: GivenData, resume: bool, list
     return run
 
 
+def _meet(model: Model, loss: Loss, dataset: Dataset, labels: Array) -> Array:
+    """Build the model for the data, if it isn't built, and check that its outputs fit; gives the class numbers."""
+    assert model.parts is not None
+    assert model.configuration.training is not None
+    if not model.is_built:
+        model.build(dataset.inputs.shape[1:], seed=model.configuration.training.seed)
+    if not model.is_fitted:
+        _note_columns(model, dataset, model.parts)
+    output_shape = model.network.output_shape
+    if output_shape:
+        labels, model.classes = widen_classes(labels, model.classes, output_shape[-1])
+    check_classes(model.classes, output_shape)
+    check_probabilities(model.layers, loss, output_shape)
+    model.is_single_value = np.asarray(dataset.target).ndim == 1 and output_shape == (1,)
+    model.data_digest = digest_of(dataset.target)
+    return labels
+
+
 def _new_parts(model: Model, training: Training, data: GivenData, labels: Array) -> Parts:
     """Divide the rows for a training that starts, and forget what the model knows of an earlier one."""
     model.history, model.results, model.records = History(), {}, {}
@@ -176,16 +196,19 @@ def _new_parts(model: Model, training: Training, data: GivenData, labels: Array)
     return divide(len(labels), data.test, data.validation, data.split, classes, training.seed)
 
 
-def _continued_parts(model: Model, count: int) -> Parts:
+def _continued_parts(model: Model, dataset: Dataset) -> Parts:
     """The division of the training that is resumed.
 
     Raises:
-        UsageError: there is none, or it was of another number of rows.
+        UsageError: there is none, or it was of other data.
     """
     if model.checkpoint is None or model.parts is None:
         raise UsageError("there is nothing to resume: the model has no checkpoint of an earlier training")
+    count = int(dataset.inputs.shape[0])
     if model.parts.count != count:
         raise UsageError(f"the training to resume was on {model.parts.count} samples, not on {count}")
+    if model.data_digest != digest_of(dataset.target):
+        raise UsageError("the targets are not those of the training to resume: the data has changed since")
     return model.parts
 
 
@@ -200,12 +223,14 @@ def begin_configured(model: Model, *, resume: bool = False, listeners: Sequence[
     """As `begin`, with the data and the training of the model's configuration.
 
     Raises:
-        UsageError: the configuration lacks one of them.
+        ConfigError: the configuration lacks one of them.
     """
     configuration = model.configuration
-    for section in ("data", "training"):
-        if getattr(configuration, section) is None:
-            raise UsageError(f"the configuration has no [{section}], which training needs")
+    missing = [section for section in ("data", "training") if getattr(configuration, section) is None]
+    if missing:
+        raise ConfigError(
+            [Problem((section,), f"a section [{section}], which training needs", "none") for section in missing]
+        )
     assert configuration.data is not None
     assert configuration.training is not None
     return begin(model, configuration.training, configured_data(configuration.data), resume=resume, listeners=listeners)
@@ -227,6 +252,7 @@ def number_labels(loss: Loss, target: Any, classes: ClassNames | None) -> tuple[
 def labelled_samples(model: Model, loss: Loss, x: Any, y: Any, weight: Any = None) -> Samples:
     """Samples to evaluate a built model on."""
     network = model.network
+    x = in_order(x, model.feature_names)
     labels, _ = number_labels(loss, y, model.classes)
     return prepare(network, loss, x, labels, weight, fill=model.fill)
 

@@ -12,13 +12,14 @@ import numpy as np
 from microframe.arrays import Array, Shape
 from microframe.checkpoint import Checkpoint
 from microframe.configuration import Configuration, Training, read_configuration
-from microframe.errors import ConfigError, DataError, ModelFileError, UsageError
+from microframe.errors import ConfigError, DataError, ModelFileError, PluginError, UsageError
 from microframe.evaluation import BATCH_ROWS, evaluate, fuse, metrics_beside, outputs
+from microframe.frames import in_order
 from microframe.history import History
 from microframe.interfaces import Callback, Layer, Loss, Metric, Optimizer
 from microframe.interfaces.callback import Listener
 from microframe.network import Network
-from microframe.packing import pack, providers, unpack
+from microframe.packing import installation_advice, pack, providers, unpack
 from microframe.preparation import Parts, check_inputs
 from microframe.quiet import quietly
 from microframe.randomness import generator
@@ -48,8 +49,10 @@ class Model:
         classes: the names of the classes, as they were in the training data; None for other targets.
         feature_names: a name for each input column, or None.
         target_names: a name for each target, or None.
-        target_columns: where the targets stood in a training table without column names; empty otherwise.
+        target_columns: where the targets stood in the table of the training data; empty for other data.
         delimiter: what stood between the cells of the table of the training data; None for data of another kind.
+        is_single_value: whether the targets were one value for each sample, (samples,), as predictions then are.
+        data_digest: the digest of the targets that the model was trained on, in their order.
         fill: what replaces a missing value in each input column, or None.
         parts: which rows of the data were trained on, validated on and held out for a test; None before training.
         results: loss and metrics by part, from the end of training.
@@ -75,6 +78,8 @@ class Model:
         self.target_names: tuple[str, ...] | None = None
         self.target_columns: tuple[int, ...] = ()
         self.delimiter: Delimiter | None = None
+        self.is_single_value = False
+        self.data_digest: str | None = None
         self.fill: Array | None = None
         self.parts: Parts | None = None
         self.results: dict[str, dict[str, Any]] = {}
@@ -109,7 +114,10 @@ class Model:
             PluginError: a plugin that provides one of them is missing or broken.
         """
         if self._configuration is None:
-            self._configuration = Configuration.parse(self._stored["config"])
+            try:
+                self._configuration = Configuration.parse(self._stored["config"])
+            except PluginError as error:
+                raise PluginError(f"{error}{installation_advice(self._stored)}") from error
         return self._configuration
 
     @property
@@ -139,6 +147,11 @@ class Model:
         if self._network is None:
             raise UsageError("the model has no weights yet: call fit, or build with the shape of one input sample")
         return self._network
+
+    @property
+    def weights(self) -> dict[str, dict[str, Array]]:
+        """The parameters by layer and name: views, so that writing into one changes the model."""
+        return self.network.weights
 
     @property
     def is_built(self) -> bool:
@@ -172,6 +185,7 @@ class Model:
         split: Split | None = None,
         sample_weight: Any = None,
         resume: bool = False,
+        progress: bool = False,
         listeners: Sequence[Listener] = (),
     ) -> History:
         """Train.
@@ -186,6 +200,7 @@ class Model:
             split: how rows are held out; see `microframe.configuration.Data`.
             sample_weight: a weight for each sample.
             resume: continue the training that the model's checkpoint is of.
+            progress: show epochs, loss, metrics and the time left on stderr; see `microframe.progress.Display`.
             listeners: callbacks of this call only, which are not saved with the model.
 
         Returns:
@@ -208,10 +223,13 @@ class Model:
             "callbacks": callbacks,
         }
         from microframe.fitting import begin, choose_data
+        from microframe.progress import Display
 
         training = self._training(given)
         data = choose_data(self.configuration, x, y, validation, split, sample_weight)
-        begin(self, training, data, resume=resume, listeners=listeners).train()
+        with Display() as display:
+            shown = [display] if progress else []
+            begin(self, training, data, resume=resume, listeners=[*listeners, *shown]).train()
         return self.history
 
     def set_training(self, training: Training) -> None:
@@ -240,18 +258,18 @@ class Model:
         """
         if not (isinstance(batch_size, int | np.integer) and batch_size >= 1):
             raise UsageError(f"batch_size: expected a whole number of at least 1, received {batch_size!r}")
-        inputs = as_rows(x, self.network.input_dtype)
+        inputs = as_rows(in_order(x, self.feature_names), self.network.input_dtype)
         check_inputs(inputs.shape[1:], self.network.input_shape)
         return outputs(self.network, Samples(inputs, fill=self.fill), batch_size)
 
     def predict(self, x: Any, *, batch_size: int = BATCH_ROWS) -> Array:
-        """Predictions: the names of classes (samples,), or values (samples, *output_shape)."""
+        """Predictions: the names of classes (samples,), or values in the shape of the targets of the training."""
         return self.decide(self.outputs(x, batch_size=batch_size))
 
     def decide(self, output: Array) -> Array:
         """What `predict` makes of the network's output."""
         if self.classes is None:
-            return output
+            return output[:, 0] if self.is_single_value else output
         self._check_numbers(output)
         names: Array = np.array(self.classes)
         is_binary = output.shape[1:] == (1,)
@@ -326,6 +344,8 @@ class Model:
                 model._set_up(Configuration.parse({"layers": values["layers"], "dtype": values["dtype"]}))
                 model._configuration, model._stored = None, file.manifest
                 model._network = unpack(file, model)
+            except PluginError as error:
+                raise PluginError(f"{path}: {error}{installation_advice(file.manifest)}") from error
             except ConfigError as error:
                 raise ModelFileError(f"{path}: the configuration in it is not valid here: {error}") from error
             except DAMAGE as error:

@@ -32,15 +32,19 @@ class Declarations:
 
     def __init__(self) -> None:
         self.parameters: dict[str, tuple[Shape, Initializer, bool]] = {}
-        self.states: dict[str, tuple[Shape, float]] = {}
+        self.states: dict[str, tuple[Shape, float, np.dtype[Any] | None]] = {}
 
     def parameter(self, name: str, shape: Shape, initializer: Initializer, *, decay: bool = True) -> None:
         self._claim(name)
         self.parameters[name] = (tuple(shape), initializer, decay)
 
-    def state(self, name: str, shape: Shape, fill: float = 0.0) -> None:
+    def state(self, name: str, shape: Shape, fill: float = 0.0, dtype: str | None = None) -> None:
         self._claim(name)
-        self.states[name] = (tuple(shape), fill)
+        self.states[name] = (tuple(shape), fill, None if dtype is None else np.dtype(dtype))
+
+    def new_state(self, dtype: np.dtype[Any]) -> dict[str, Array]:
+        """The arrays of state as they are at first, by name; of `dtype` where they were declared with none."""
+        return {name: np.full(shape, fill, own or dtype) for name, (shape, fill, own) in self.states.items()}
 
     def _claim(self, name: str) -> None:
         if not name.isidentifier():
@@ -62,7 +66,7 @@ class Network:
         nodes: the layers in their places.
         shapes: the shape of one sample of each value: the input, then each node's output.
         input_shape, output_shape: the first and the last of them.
-        input_dtype: what inputs are cast to: the network's dtype, or int64 where every reader wants indices.
+        input_dtype: what inputs are cast to: what every layer that reads them wants, or else the network's dtype.
         layout: where each parameter lies in the flat vectors.
         parameters: the flat vector of all trainable parameters.
         state: the non-trainable arrays, by layer and name.
@@ -85,14 +89,12 @@ class Network:
         self.dtype = np.dtype(dtype)
         self.shapes, self.declarations = _build(self.nodes, tuple(input_shape))
         self.input_shape, self.output_shape = self.shapes[0], self.shapes[-1]
-        readers = [node.layer for node in self.nodes if 0 in node.sources]
-        wants_indices = all(layer.integer_inputs for layer in readers)
-        self.input_dtype = np.dtype(np.int64) if wants_indices else self.dtype
+        self.input_dtype = _input_dtype(self.nodes, self.dtype)
         self.layout = tuple(_lay_out(self.nodes, self.declarations))
         self.parameters = zeros_aligned(self.layout[-1].stop if self.layout else 0, self.dtype)
         self._gradients: list[Array] = []  # one at most; a list, so that networks that share arrays share it too
         self.state: Views = {
-            node.name: {name: np.full(shape, fill, self.dtype) for name, (shape, fill) in declared.states.items()}
+            node.name: declared.new_state(self.dtype)
             for node, declared in zip(self.nodes, self.declarations, strict=True)
         }
         self._bind()
@@ -216,6 +218,11 @@ def _build(nodes: Sequence[Node], input_shape: Shape) -> tuple[list[Shape], list
             raise ConfigError([Problem(("layers", index), expectation(error), received)]) from error
         declarations.append(declared)
     return shapes, declarations
+
+
+def _input_dtype(nodes: Sequence[Node], dtype: np.dtype[Any]) -> np.dtype[Any]:
+    wanted = {np.dtype(node.layer.input_dtype or dtype) for node in nodes if 0 in node.sources}
+    return wanted.pop() if len(wanted) == 1 else dtype
 
 
 def _check_count(layer: Layer, count: int) -> None:

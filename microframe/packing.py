@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,8 @@ def pack(model: Model, checkpoint: Checkpoint | None) -> tuple[dict[str, Any], d
         "fitted": model.is_fitted,
         "target_columns": list(model.target_columns),
         "delimiter": model.delimiter,
+        "single_value": model.is_single_value,
+        "data_digest": model.data_digest,
         "fill": None if model.fill is None else model.fill.tolist(),
         "history": _pairs(model.history),
         "results": {part: _pairs(History.of(values)) for part, values in model.results.items()},
@@ -92,6 +94,7 @@ def unpack(file: ModelFile, model: Model) -> Network:
     model.threshold = float(manifest["threshold"])
     model.target_columns = tuple(manifest["target_columns"])
     model.delimiter = manifest["delimiter"]
+    model.is_single_value, model.data_digest = bool(manifest["single_value"]), manifest["data_digest"]
     model.fill = None if manifest["fill"] is None else np.asarray(manifest["fill"])
     model.history = History(dict(manifest["history"]))
     model.results = {part: History(dict(values)).last() for part, values in manifest["results"].items()}
@@ -153,6 +156,20 @@ def providers(settings: Settings) -> dict[str, dict[str, str | None]]:
             "version": provider.version,
         }
     return found
+
+
+def installation_advice(manifest: Mapping[str, Any]) -> str:
+    """How to install the distributions that a file names and that are not there; empty where none is missing."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    wanted = set()
+    for provider in manifest.get("providers", {}).values():
+        if provider["distribution"] is not None:
+            try:
+                distribution(provider["distribution"])
+            except PackageNotFoundError:
+                wanted.add(f'"{provider["distribution"]}>={provider["version"]}"')
+    return f"; pip install {' '.join(sorted(wanted))}" if wanted else ""
 
 
 def components(value: Any) -> list[Component]:

@@ -60,6 +60,11 @@ class Provider:
     distribution: str | None = None
     version: str | None = None
 
+    @property
+    def module_name(self) -> str:
+        """The last part of the module's name, or of the file's without its ending."""
+        return Path(self.module).stem if self.module.endswith(".py") else self.module.rpartition(".")[2]
+
     def __str__(self) -> str:
         origin = f"{self.distribution} {self.version}" if self.distribution else self.module
         return f"{self.name} ({origin})"
@@ -103,6 +108,10 @@ class Plugins:
         if self.load(name) is None:
             raise PluginError(f"plugin {file_or_module}: {self.broken[name]}")
         return self._added[name]
+
+    def added(self) -> list[str]:
+        """The plugins that `add` took in."""
+        return list(self._added)
 
     def available(self) -> dict[str, Provider]:
         """Every plugin that is installed or was added and not blocked, from metadata alone."""

@@ -100,13 +100,22 @@ def check_classes(classes: ClassNames | None, output_shape: Shape) -> None:
 
 
 def divide(count: int, test: float, validation: float, how: Split, labels: Array | None, seed: int) -> Parts:
-    """Divide `count` rows; `test` and `validation` are shares of all of them."""
+    """Divide `count` rows; `test` and `validation` are shares of all of them.
+
+    Raises:
+        DataError: a part comes out empty: that to train on, or another one whose share is above 0.
+    """
     rng = generator(seed, "split")
     rest, test_rows = split_rows(count, test, how, labels, rng)
     inner_labels = labels[rest] if labels is not None else None
     train, held_out = split_rows(len(rest), validation / (1 - test), how, inner_labels, rng)
     if not len(train):
         raise DataError(f"of {count} samples none is left to train on")
+    for part, share, rows in (("test", test, test_rows), ("validation", validation, held_out)):
+        if share > 0 and not len(rows):
+            raise DataError(
+                f"{part}: expected a share of at least one sample, but {share:g} of {count} samples is none"
+            )
     return Parts(rest[train], rest[held_out], test_rows)
 
 

@@ -137,6 +137,9 @@ class Registry:
             listed = " and ".join(str(offer) for offer in clashing)
             raise PluginError(f"two distributions provide a plugin called {provider!r}: {listed}; leave one out")
         if provider != LOCAL and provider not in self.plugins.available():
+            stand_in = self._stand_in(provider, kind, name)
+            if stand_in is not None:
+                return self._load(stand_in).get((kind, name))
             if provider in self.plugins.blocked():
                 raise PluginError(f"the {kind} '{provider}.{name}' needs the plugin {provider!r}, left out on request")
             meant = nearest(provider, self._third_party_providers())
@@ -155,6 +158,16 @@ class Registry:
             )
         return parts.get((kind, name))
 
+    def _stand_in(self, provider: str, kind: str, name: str) -> str | None:
+        """The plugin to take for one that is not there: the same module by another name, or one added by hand.
+
+        A plugin that was tried out as a file is called by its module, an installed one by its entry point.
+        """
+        same = [other for other, offer in self.plugins.available().items() if offer.module_name == provider]
+        added = [other for other in self.plugins.added() if (kind, name) in self._load(other)]
+        candidates = same or added
+        return candidates[0] if len(candidates) == 1 else None
+
     def _load(self, provider: str) -> dict[tuple[str, str], type[Component]]:
         if provider not in self._parts:
             self._parts[provider] = {}  # a plugin may look for parts while it is imported
@@ -172,7 +185,7 @@ class Registry:
         self._providers[component] = provider
 
     def _unknown(self, kind: str, name: str, path: tuple[str | int, ...]) -> Problem:
-        names = self.names(kind)
+        names = sorted(self.names(kind), key=lambda known: "." not in known)  # those of plugins first: they are few
         plain = {known.rpartition(".")[2]: known for known in names}
         meant = nearest(name, [*names, *plain])
         silent = [f"{plugin!r} ({reason})" for plugin, reason in self.plugins.broken.items()]

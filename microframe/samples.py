@@ -176,7 +176,9 @@ def as_rows(values: Any, dtype: np.dtype[Any] | None = None) -> Rows:
     """`values` as something with rows: what is read in blocks as it is, anything else as an array.
 
     Read in blocks are HDF5 datasets, and whatever else satisfies `Rows` without offering itself as an array.
-    Floating-point arrays in memory are cast to `dtype` at once; integers and memory maps stay, to be cast by batch.
+    Floating-point arrays in memory are cast to `dtype` at once where that takes no more memory, or where it is one of
+    integers, whose fractions are refused. All else stays, to be cast by batch: integers, memory maps, float32 for
+    float64.
     """
     h5py = sys.modules.get("h5py")
     is_dataset = h5py is not None and isinstance(values, h5py.Dataset)
@@ -185,9 +187,11 @@ def as_rows(values: Any, dtype: np.dtype[Any] | None = None) -> Rows:
     array = as_array(values, "inputs")
     if array.dtype.kind not in "buif":
         raise DataError(f"expected an array of numbers, received dtype {array.dtype}")
-    if dtype is not None and array.dtype.kind == "f" and not isinstance(array, np.memmap):
-        array = array if array.dtype == dtype else _Cast(array.shape, dtype, None).cast(array)
-    return array
+    if dtype is None or array.dtype.kind != "f" or isinstance(array, np.memmap):
+        return array
+    if dtype.kind == "f" and array.itemsize <= dtype.itemsize:
+        return array
+    return _Cast(array.shape, dtype, None).cast(array)
 
 
 def as_array(values: Any, what: str) -> Array:

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, dataclass_transform
 
-from microframe.errors import ConfigError, Problem, error_of, nearest, one_of
+from microframe.errors import ConfigError, Problem, error_of, expectation, nearest, one_of
 from microframe.values import check_leaf, describe, describe_value
 
 T = TypeVar("T")
@@ -153,7 +153,8 @@ class Settings:
             try:
                 self.__post_init__()
             except ValueError as error:
-                problems.append(Problem(path, str(error), "other values"))
+                given = ", ".join(f"{name} = {value!r}" for name, value in values.items()) or "the defaults"
+                problems.append(Problem(path, expectation(error), given))
 
     def field_values(self) -> tuple[Any, ...]:
         """The values of the fields, in the order of `fields`."""

@@ -10,6 +10,7 @@ from microframe.component import Component
 from microframe.network import Network
 from microframe.plugins import STANDARD
 from microframe.registry import registry
+from microframe.text_table import format_table
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,8 @@ class Summary:
         return f"{self.parameters:,} parameters{state}, {format_bytes(self.bytes)}"
 
     def __str__(self) -> str:
-        cells = self.cells()
-        widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
-        ]
-        return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:], self.total()])
+        head, *rows = self.cells()
+        return f"{format_table(head, rows)}\n{self.total()}"
 
     __repr__ = __str__
 

@@ -9,13 +9,13 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Literal, NamedTuple
+from typing import IO, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from microframe.arrays import Array
-from microframe.errors import DataError, nearest
+from microframe.errors import DataError, list_names, nearest, shorten
 
 Delimiter = Literal[",", "\t", ";"]
 Header = Literal["auto"] | bool
@@ -63,8 +63,9 @@ class Table:
             raise DataError(f"{self.file}: expected the number of a column (it has no header), received {column!r}")
         if column in self.names:
             return self.names.index(column)
-        known = ", ".join(repr(name) for name in self.names)
-        raise DataError(f"{self.file}: there is no column {column!r}{_hint(column, self.names)}; it has {known}")
+        hint = _hint(column, self.names)
+        known = list_names(self.names)
+        raise DataError(f"{self.file}: there is no column {column!r}{hint}; it has {known}{_delimiter_hint(self)}")
 
     def describe(self, column: int) -> str:
         """What to call a column in a message: ``"column 'age'"``, or ``"column 3 (from 0)"`` without a header."""
@@ -178,7 +179,7 @@ def match_columns(
         table: what was read.
         feature_names: the names of the model's input columns, or how many there are if they have none.
         target_names: the same for the target columns.
-        target_columns: where the targets stood in the table that the model learnt from, if it had no header.
+        target_columns: where the targets stood in the table that the model learnt from.
 
     Raises:
         DataError: columns are missing, or there are some that the model doesn't know; names all of them.
@@ -191,7 +192,7 @@ def match_columns(
     missing = [name for name in feature_names if name not in position]
     surplus = [name for name in table.names if name not in known]
     if missing or surplus:
-        raise DataError(f"{table.file}: {_mismatch(missing, surplus)}")
+        raise DataError(f"{table.file}: {_mismatch(missing, surplus)}{_delimiter_hint(table)}")
     return Match(
         [position[name] for name in feature_names],
         [position[name] for name in targets] if position.keys() >= set(targets) else [],
@@ -303,25 +304,38 @@ def _is_number_or_missing(cell: str) -> bool:
 def _check_distinct(names: Sequence[str], place: str) -> None:
     repeated = [repr(name) for name, times in Counter(names).items() if times > 1]
     if repeated:
-        listed = ", ".join(repeated)
+        listed = shorten(repeated)
         raise DataError(f"{place}: expected a name of its own for each column, received more than one {listed}")
 
 
 def _mismatch(missing: Sequence[str], surplus: Sequence[str]) -> str:
     complaints = []
     if missing:
-        hints = ", ".join(repr(name) + _hint(name, surplus) for name in missing)
-        complaints.append(f"{_columns(missing)} missing: {hints}")
+        hints = [repr(name) + (_hint(name, surplus) if index < 10 else "") for index, name in enumerate(missing)]
+        complaints.append(f"{_columns(missing)} missing: {shorten(hints)}")
     if surplus:
-        complaints.append(f"{_columns(surplus)} unknown to the model: {', '.join(map(repr, surplus))}")
+        complaints.append(f"{_columns(surplus)} unknown to the model: {list_names(surplus)}")
     return "; ".join(complaints)
+
+
+def _delimiter_hint(table: Table) -> str:
+    """What to say of a table that was likely not split where it should have been."""
+    if len(table.columns) != 1:
+        return ""
+    text = table.columns[0][0] if table.names is None else table.names[0]
+    found = next((delimiter for delimiter in get_args(Delimiter) if delimiter in text), None)
+    if found is None:
+        return ""
+    name = "tab" if found == "\t" else repr(found)
+    return f"; it has a single column, with {name} in it: is that the delimiter (--delimiter, or that of the source)?"
 
 
 def _match_by_position(table: Table, features: int, targets: int, target_columns: Sequence[int]) -> Match:
     width = len(table.columns)
     if width not in (features, features + targets):
         alternative = f" (or {features + targets}, with the target)" if targets else ""
-        raise DataError(f"{table.file}: expected {features} columns{alternative}, received {width}")
+        hint = _delimiter_hint(table)
+        raise DataError(f"{table.file}: expected {features} columns{alternative}, received {width}{hint}")
     if width == features:
         return Match(list(range(width)), [])
     is_known = len(target_columns) == targets and all(column < width for column in target_columns)

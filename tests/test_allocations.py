@@ -179,6 +179,12 @@ def test_no_layer_makes_an_array_in_a_step(middle):
     assert_nothing_allocated(allocated(layers, inputs(), inputs(CLASSES)))
 
 
+@pytest.mark.parametrize("stored", ["float32", "float64"])
+@pytest.mark.parametrize("first", [Standardize(), MinMax(-1, 1)])
+def test_a_layer_that_sees_the_input_in_float64_makes_no_array_in_a_step(first, stored):
+    assert_nothing_allocated(allocated([first, Dense(CLASSES)], inputs().astype(stored), inputs(CLASSES)))
+
+
 EMBEDDING = [Embedding(7, 4), Flatten(name="embedded")]
 BESIDE_A_READER_OF_VALUES = [
     Dense(3, name="values", inputs=("input",)),

@@ -8,7 +8,8 @@ import pickle
 import numpy as np
 import pytest
 
-from microframe import ConfigError, DataError, Model, UsageError
+from microframe import ConfigError, DataError, Dataset, Model, UsageError
+from microframe.checks import check_finite
 from microframe.standard.layers import Dense, Standardize
 
 
@@ -71,12 +72,12 @@ def test_shares_of_yes_are_values_and_not_labels():
     model = Model([Standardize(), Dense(1, "sigmoid")])
     model.fit(x, np.where(np.arange(30) % 2, 0.2, 0.8), loss="binary_cross_entropy", epochs=1)
     assert model.classes is None
-    assert model.predict(x).shape == (30, 1)
+    assert model.predict(x).shape == (30,)
 
 
 def test_a_model_that_is_trained_on_values_forgets_its_classes():
     x, y = data()
-    model = Model([Dense(3)])
+    model = Model([Dense(3, "softmax")])
     model.fit(x, y, loss="cross_entropy", epochs=1)
     assert model.classes == (0, 1, 2)
     model.fit(x, np.zeros((30, 3)), loss="mean_squared_error", epochs=1)
@@ -137,3 +138,58 @@ def test_an_early_stopped_training_is_finished_until_more_epochs_are_asked_for()
     np.testing.assert_array_equal(model.network.parameters, parameters)
     model.fit(x, y, resume=True, epochs=12)
     assert model.history.epochs == 3
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "kl_divergence", "binary_cross_entropy"])
+def test_a_loss_of_probabilities_refuses_an_activation_that_gives_none(loss):
+    x, y = data()
+    model = Model([Standardize(), Dense(3, "relu")])
+    expected = rf"layers\[1\]\.activation: expected softmax or sigmoid as the last activation, as '{loss}' compares"
+    with pytest.raises(ConfigError, match=expected):
+        model.fit(x, np.eye(3)[y], loss=loss)
+
+
+def test_predictions_have_the_shape_of_the_targets():
+    x, y = data()
+    for target in (y * 1.0, y[:, None] * 1.0):
+        model = Model([Standardize(), Dense(1)])
+        model.fit(x, target, loss="mean_squared_error", epochs=1)
+        assert model.predict(x).shape == target.shape
+
+
+def test_a_nan_among_the_inputs_is_named_before_training():
+    x, y = data()
+    x[7, 1] = np.nan
+    with pytest.raises(DataError, match=r"inputs: row 7, column 1 \(from 0\): expected a finite number, received nan"):
+        classifier().fit(x, y, loss="cross_entropy")
+
+
+def test_large_finite_inputs_are_not_taken_for_infinite_ones():
+    check_finite(Dataset(np.full((3, 2), 1e308)))
+
+
+def test_a_training_is_not_resumed_on_other_targets():
+    x, y = data()
+    model = classifier()
+    model.fit(x, y, loss="cross_entropy", epochs=1)
+    with pytest.raises(UsageError, match="the data has changed since"):
+        model.fit(x, y[::-1], resume=True, epochs=2)
+
+
+def test_validation_samples_go_with_configured_data():
+    configuration = {
+        "data": {"source": "digits"},
+        "layers": ["standardize", {"type": "dense", "units": 10, "activation": "softmax"}],
+        "training": {"loss": "cross_entropy", "epochs": 1},
+    }
+    model = Model.from_config(configuration)
+    digits = model.configuration.data.source.load()
+    history = model.fit(validation=(digits.inputs[:50], digits.target[:50]))
+    assert "validation_loss" in history
+
+
+def test_the_weights_are_views_by_layer_and_name():
+    model = classifier().build((2,))
+    assert list(model.weights["dense_1"]) == ["kernel", "bias"]
+    model.weights["dense_1"]["bias"][:] = 5
+    assert (model.network.parameters[-3:] == 5).all()

@@ -19,6 +19,7 @@ from microframe.standard.layers import (
     Dropout,
     Embedding,
     Flatten,
+    MinMax,
     Standardize,
 )
 from microframe.testing import assert_gradient
@@ -148,7 +149,7 @@ def test_a_scalar_parameter_and_state_are_kept_like_any_other():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_everything_has_the_dtype_of_the_network(dtype):
     network = Network([Standardize(), Dense(3, "relu"), BatchNorm()], (2,), dtype, rng())
-    state = [array for arrays in network.state.values() for array in arrays.values()]
+    state = list(network.state["batch_norm_1"].values())
     output = network.forward(np.ones((4, 2), dtype))
     assert {array.dtype for array in (network.parameters, network.gradients, output, *state)} == {np.dtype(dtype)}
 
@@ -174,6 +175,30 @@ def test_inputs_are_indices_where_every_reader_wants_indices():
     assert Network([Dense(2)], (1,)).input_dtype == np.float32
     both = [Embedding(3, 2), Flatten(), Concatenate(inputs=("input", "flatten_1"))]
     assert Network(both, (1,), "float64").input_dtype == np.float64
+
+
+def test_inputs_are_float64_where_every_reader_wants_float64():
+    assert Network([Standardize(), Dense(2)], (1,)).input_dtype == np.float64
+    both = [Standardize(), MinMax(inputs=("input",)), Concatenate(inputs=("standardize_1", "min_max_1"))]
+    assert Network(both, (1,)).input_dtype == np.float64
+    assert Network([Standardize(), Concatenate(inputs=("input", "standardize_1"))], (1,)).input_dtype == np.float32
+    assert Network([Dense(2), Standardize()], (1,)).input_dtype == np.float32
+
+
+def test_state_has_the_dtype_that_it_is_declared_with_or_else_that_of_the_network():
+    class Counting(Flatten):
+        def build(self, scope, input_shape):
+            scope.state("count", (), dtype="int64")
+            scope.state("exact", (2,), 0.1, dtype="float64")
+            scope.state("plain", (2,), 0.1)
+            return super().build(scope, input_shape)
+
+    state = Network([Counting()], (2,)).state["counting_1"]
+    assert {name: array.dtype.name for name, array in state.items()} == {
+        "count": "int64",
+        "exact": "float64",
+        "plain": "float32",
+    }
 
 
 def test_a_graph_that_does_not_connect_is_one_error_with_all_problems():

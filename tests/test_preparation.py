@@ -132,7 +132,9 @@ def test_a_division_holds_every_row_once_with_shares_of_all_rows(count, test, va
     try:
         parts = divide(count, test, validation, how, labels, seed)
     except DataError:
-        assert round(count * test) + round((count - round(count * test)) * validation / (1 - test)) == count
+        held_out = round(count * test)
+        validated = round((count - held_out) * validation / (1 - test))
+        assert held_out + validated == count or (test > 0 and not held_out) or (validation > 0 and not validated)
         return
     rows = [parts.train, parts.validation, parts.test]
     assert sorted(np.concatenate(rows).tolist()) == list(range(count))
@@ -142,6 +144,20 @@ def test_a_division_holds_every_row_once_with_shares_of_all_rows(count, test, va
     again = divide(count, test, validation, how, labels, seed)
     for part, twin in zip(rows, [again.train, again.validation, again.test], strict=True):
         np.testing.assert_array_equal(part, twin)
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ((0.001, 0.2), "test: expected a share of at least one sample, but 0.001 of 150 samples is none"),
+        ((0.2, 0.001), "validation: expected a share of at least one sample, but 0.001 of 150 samples is none"),
+    ],
+)
+@pytest.mark.parametrize("how", ["auto", "shuffled", "tail"])
+def test_a_share_that_comes_to_no_sample_is_refused(shares, message, how):
+    with pytest.raises(DataError) as error:
+        divide(150, *shares, how, None, 0)
+    assert str(error.value) == message
 
 
 def test_the_tail_is_last_and_the_validation_part_before_it():

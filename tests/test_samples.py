@@ -186,7 +186,7 @@ def test_rows_of_a_file_are_shuffled_within_blocks_and_the_blocks_among_themselv
     assert any(block.tolist() != sorted(block.tolist()) for block in rows.reshape(10, 10))
 
 
-def test_floating_point_arrays_are_cast_at_once_and_other_ones_batch_by_batch(tmp_path):
+def test_floating_point_arrays_are_cast_down_at_once_and_other_ones_batch_by_batch(tmp_path):
     assert as_rows(np.zeros((2, 2)), FLOAT32).dtype == FLOAT32
     assert as_rows([[1, 2]], FLOAT32).dtype == np.int64
     assert as_rows(np.zeros((2, 2), np.uint8), FLOAT32).dtype == np.uint8
@@ -194,6 +194,8 @@ def test_floating_point_arrays_are_cast_at_once_and_other_ones_batch_by_batch(tm
     assert as_rows(memory_map, FLOAT32) is memory_map
     single = np.zeros((2, 2), np.float32)
     assert as_rows(single, FLOAT32) is single
+    assert as_rows(single, FLOAT64) is single
+    assert as_rows(single, np.dtype("int64")).dtype == np.int64
 
 
 @pytest.mark.parametrize("source", [np.asarray, RowsOfAFile])

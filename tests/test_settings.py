@@ -166,7 +166,9 @@ def test_a_list_is_not_a_table_and_a_string_is_no_list():
 
 
 def test_fields_are_checked_together_once_each_is_right_alone():
-    assert problems_of(lambda: Ordered(2, 1)) == ["Ordered: expected low to be less than high, received other values"]
+    assert problems_of(lambda: Ordered(2, 1)) == [
+        "Ordered: expected low to be less than high, received low = 2, high = 1"
+    ]
     assert problems_of(lambda: Ordered("a", 1)) == ["Ordered.low: expected a number, received 'a'"]
 
 

@@ -222,6 +222,26 @@ def test_every_column_that_is_missing_or_unknown_is_named():
     assert error_of(match_columns, table_of("a", "b"), ["a"]) == "new.csv: 1 column unknown to the model: 'b'"
 
 
+def test_of_many_columns_ten_are_named():
+    names = [f"p{number}" for number in range(130)]
+    ten = ", ".join(map(repr, names[:10]))
+    message = error_of(match_columns, table_of("x"), names)
+    assert message == f"new.csv: 130 columns missing: {ten} and 120 more; 1 column unknown to the model: 'x'"
+    message = error_of(match_columns, table_of("x", *names), ["x"])
+    assert message == f"new.csv: 130 columns unknown to the model: {ten} and 120 more"
+    assert error_of(table_of(*names).column, "x").endswith(f"; it has {ten} and 120 more")
+
+
+@pytest.mark.parametrize(("delimiter", "name"), [(";", "';'"), ("\t", "tab")])
+@pytest.mark.parametrize("features", [["a", "b"], 2])
+def test_a_table_that_was_not_split_hints_at_its_delimiter(delimiter, name, features):
+    hint = f"; it has a single column, with {name} in it: is that the delimiter (--delimiter, or that of the source)?"
+    assert error_of(match_columns, table_of(f"a{delimiter}b"), features).endswith(hint)
+    assert error_of(table_of(f"a{delimiter}b").column, "a").endswith(hint)
+    assert "delimiter" not in error_of(match_columns, table_of("x"), features)
+    assert "delimiter" not in error_of(match_columns, table_of(f"a{delimiter}b", "c", "d", "e"), features)
+
+
 @pytest.mark.parametrize("features", [["a", "b"], 2])
 @pytest.mark.parametrize("targets", [["y"], 1])
 def test_without_a_header_columns_are_matched_by_position(features, targets):

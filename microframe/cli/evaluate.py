@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from microframe.arrays import Array
     from microframe.model import Model
     from microframe.tables import Delimiter
+
+MOST_CLASSES = 25
+"""Up to how many classes a confusion matrix can be taken in at a glance."""
 
 
 @click.command("evaluate")
@@ -45,10 +49,27 @@ def command(file: str, samples: str | None, delimiter: Delimiter | None, as_json
     print_table(["metric", "value"], results.items(), title=f"{len(inputs)} samples")
     if matrix is not None and model.classes is not None:
         click.echo()
-        names = [str(name) for name in model.classes]
-        rows = [[name, *map(int, counts)] for name, counts in zip(names, matrix, strict=True)]
-        print_table(["true \\ predicted", *names], rows)
+        _print_confusion([str(name) for name in model.classes], matrix)
     return 0
+
+
+def _print_confusion(names: Sequence[str], matrix: Array) -> None:
+    """The whole matrix, or of many classes the most frequent confusions."""
+    if len(names) <= MOST_CLASSES:
+        rows = [[name, *map(str, counts)] for name, counts in zip(names, matrix, strict=True)]
+        print_table(["true \\ predicted", *names], rows)
+        return
+    confusions = [
+        (-int(matrix[true, predicted]), true, predicted)
+        for true, predicted in zip(*matrix.nonzero(), strict=True)
+        if true != predicted
+    ]
+    if confusions:
+        rows = [[names[true], names[predicted], str(-count)] for count, true, predicted in sorted(confusions)[:10]]
+        print_table(["true", "predicted", "count"], rows, title="most frequent confusions")
+    else:
+        click.echo("no class is taken for another")
+    click.echo(f"--json has the whole matrix of {len(names)} classes")
 
 
 def _read(model: Model, samples: str, delimiter: Delimiter | None) -> tuple[Array, Array]:
@@ -65,11 +86,14 @@ def _held_out(model: Model) -> tuple[Any, Any]:
     """The test part of the data that the model was trained on."""
     import numpy as np
 
+    from microframe.checks import digest_of
+
     data = model.configuration.data
     if data is None or model.parts is None or not len(model.parts.test):
         raise UsageError("the model has no test samples of its own: name a csv file that has the target column")
     dataset = data.source.load()
-    assert dataset.target is not None
+    if dataset.target is None or model.data_digest != digest_of(dataset.target):
+        raise DataError("the data that the model was trained on has changed since, so its test samples cannot be told")
     rows = model.parts.test
     return np.asarray(dataset.inputs[rows]), np.asarray(dataset.target)[rows]
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,21 +21,13 @@ def print_json(values: Any) -> None:
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-    """A table on stdout, as wide as it needs to be where stdout is no terminal."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """A table on stdout, below its title."""
+    from microframe.text_table import format_table
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, header_style="bold", show_edge=False)
     cells = [[cell if isinstance(cell, str) else format_cell(cell) for cell in row] for row in rows]
-    for column, name in enumerate(head):
-        is_number = bool(cells) and all(_is_number(row[column]) for row in cells)
-        table.add_column(Text(name), justify="right" if is_number else "left", no_wrap=True)
-    for row in cells:
-        table.add_row(*map(Text, row))
-    console = Console(width=None if sys.stdout.isatty() else 10_000)
-    console.print(table)
+    if title is not None:
+        click.echo(title)
+    click.echo(format_table(head, cells))
 
 
 def format_cell(value: Any) -> str:
@@ -47,14 +38,6 @@ def format_cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " ".join(format_cell(element) for element in value)
     return "" if value is None else str(value)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text.replace(",", ""))
-    except ValueError:
-        return False
-    return True
 
 
 def _without_numpy(value: Any) -> Any:

@@ -78,9 +78,9 @@ def predict(
         print_json(_records(columns))
     elif output is None:
         names = 1 if model.classes is not None else 0
-        rows = zip(*columns.values(), strict=True)
-        cells = ([*map(str, row[:names]), *map(format_cell, row[names:])] for row in rows)
-        print_table(["row", *columns], ([str(number), *row] for number, row in enumerate(cells, 1)))
+        formats = [str if number < names else format_cell for number in range(len(columns))]
+        cells = [map(form, column.tolist()) for form, column in zip(formats, columns.values(), strict=True)]
+        print_table(["row", *columns], zip(map(str, range(1, len(outputs) + 1)), *cells, strict=True))
     return 0
 
 

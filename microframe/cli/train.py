@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from microframe.cli.output import check_output, print_json, print_table
 from microframe.errors import ConfigError, TrainingDivergedError, UsageError
 
 if TYPE_CHECKING:
+    from microframe.interfaces.callback import Listener
     from microframe.model import Model
     from microframe.training import Run
 
@@ -69,6 +71,7 @@ def train(
     if is_model and not resume:
         raise UsageError(f"{file} is a model file: --resume continues its training")
     target = Path(output) if output else file if is_model else Path(f"{file.stem}.h5")
+    _check_target(target, file)
     if resume:
         _check_resumable(file if is_model else target)
     if not dry_run:
@@ -77,9 +80,28 @@ def train(
 
     with located_in(file, settings):
         model = _resumed(file, file if is_model else target, settings) if resume else _new(file, settings)
+        _check_data(model, target)
         if dry_run:
-            return _rehearse(model, resume=resume, as_json=as_json)
-        return _fit(model, target, resume=resume, quiet=quiet, as_json=as_json)
+            return _rehearse(model, file, resume=resume, as_json=as_json)
+        if resume and _has_ended(model):
+            _report_ended(model, file if is_model else target, as_json=as_json)
+            return 0
+        return _fit(model, file, target, resume=resume, quiet=quiet, as_json=as_json)
+
+
+def _check_target(target: Path, file: Path) -> None:
+    if target.suffix != ".h5":
+        raise UsageError(f"{target}: a trained model is saved to a file ending in .h5")
+    if file.suffix != ".h5" and target.exists() and file.exists() and target.samefile(file):
+        raise UsageError(f"{target} is {file}, the configuration: --output names another file")
+
+
+def _check_data(model: Model, target: Path) -> None:
+    """Raise UsageError if the model would be saved over the file that it is trained on."""
+    data = model.configuration.data
+    path = getattr(data.source, "path", None) if data is not None else None
+    if isinstance(path, str) and target.exists() and Path(path).exists() and target.samefile(path):
+        raise UsageError(f"{target} holds the data to train on: --output names another file")
 
 
 def _check_resumable(path: Path) -> None:
@@ -95,7 +117,7 @@ def _new(file: Path, settings: Sequence[str]) -> Model:
 
 
 def _resumed(file: Path, model_file: Path, settings: Sequence[str]) -> Model:
-    """The model to continue; its configuration may differ from the one asked for in the number of epochs alone."""
+    """The model to continue; its configuration may differ from the one asked for in epochs and description alone."""
     from microframe.configuration import differences, override_configuration, read_configuration
     from microframe.model import Model
 
@@ -107,7 +129,8 @@ def _resumed(file: Path, model_file: Path, settings: Sequence[str]) -> Model:
         if file == model_file
         else read_configuration(file, settings)
     )
-    changed = [text for path, text in differences(model.configuration, wanted) if path != "training.epochs"]
+    free = {"training.epochs", "description"}
+    changed = [text for path, text in differences(model.configuration, wanted) if path not in free]
     if changed:
         listed = "\n  ".join(changed)
         raise ConfigError(f"{model_file} was trained with other settings than are asked for now:\n  {listed}")
@@ -116,20 +139,49 @@ def _resumed(file: Path, model_file: Path, settings: Sequence[str]) -> Model:
     return model
 
 
-def _fit(model: Model, target: Path, *, resume: bool, quiet: bool, as_json: bool) -> int:
-    from microframe.cli.interrupt import REASON, StopOnInterrupt
-    from microframe.cli.progress import Display
+def _has_ended(model: Model) -> bool:
+    """Whether the training that the model's checkpoint is of has nothing left to do."""
+    assert model.checkpoint is not None
+    assert model.configuration.training is not None
+    progress, epochs = model.checkpoint.progress, model.configuration.training.epochs
+    return bool(progress["epoch"] >= epochs or progress["finished"] == epochs)
+
+
+def _report_ended(model: Model, path: Path, *, as_json: bool) -> None:
+    assert model.configuration.training is not None
+    wanted = model.configuration.training.epochs
+    reason = f"nothing left to train: {path} is at epoch {model.history.epochs}"
+    reason += f" of {wanted}" if model.history.epochs >= wanted else f", where training for {wanted} epochs ended early"
+    if as_json:
+        print_json(_report(model, reason, path))
+    click.echo(reason, err=True)
+
+
+def _begin(model: Model, file: Path, *, resume: bool, listeners: Sequence[Listener] = ()) -> Run:
+    """A run that is ready to start; a problem of the configuration in a model file gets the file's name."""
     from microframe.fitting import begin_configured
 
+    try:
+        return begin_configured(model, resume=resume, listeners=listeners)
+    except ConfigError as error:
+        if file.suffix != ".h5" or not error.problems:
+            raise
+        raise ConfigError(dataclasses.replace(problem, file=str(file)) for problem in error.problems) from error
+
+
+def _fit(model: Model, file: Path, target: Path, *, resume: bool, quiet: bool, as_json: bool) -> int:
+    from microframe.cli.interrupt import REASON, StopOnInterrupt
+    from microframe.progress import Display
+
     with StopOnInterrupt() as interrupt, Display() as display:
-        run = begin_configured(model, resume=resume, listeners=[interrupt] if quiet else [interrupt, display])
+        run = _begin(model, file, resume=resume, listeners=[interrupt] if quiet else [interrupt, display])
         try:
             run.train()
         except TrainingDivergedError as error:
             raise _with_last_good(error, model, target) from error
         model.save(target)
     if as_json:
-        print_json(_report(model, run, target))
+        print_json(_report(model, run.stopping, target))
     else:
         _print_report(model, run, target)
     return INTERRUPTED if run.stopping == REASON else 0
@@ -143,11 +195,11 @@ def _with_last_good(error: TrainingDivergedError, model: Model, target: Path) ->
     return TrainingDivergedError(f"{error}\n{target} holds the model as it was after epoch {model.history.epochs}")
 
 
-def _report(model: Model, run: Run, target: Path) -> dict[str, Any]:
+def _report(model: Model, stopped: str | None, target: Path) -> dict[str, Any]:
     return {
         "output": str(target),
         "epochs": model.history.epochs,
-        "stopped": run.stopping,
+        "stopped": stopped,
         "parameters": int(model.network.parameters.size),
         "history": model.history.to_dict(),
         "results": model.results,
@@ -164,11 +216,9 @@ def _print_report(model: Model, run: Run, target: Path) -> None:
     click.echo(f"saved {target}", err=True)
 
 
-def _rehearse(model: Model, *, resume: bool, as_json: bool) -> int:
+def _rehearse(model: Model, file: Path, *, resume: bool, as_json: bool) -> int:
     """Everything but training: build, count, and run one batch forward and backward."""
-    from microframe.fitting import begin_configured
-
-    run = begin_configured(model, resume=resume)
+    run = _begin(model, file, resume=resume)
     loss = run.rehearse()
     summary = model.summary()
     rows = {part: len(getattr(model.parts, part)) for part in ("train", "validation", "test")}

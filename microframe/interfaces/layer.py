@@ -27,8 +27,15 @@ class Scope(Protocol):
             decay: whether weight decay and the l1 and l2 penalties apply; False is usual for biases and scales.
         """
 
-    def state(self, name: str, shape: Shape, fill: float = 0.0) -> None:
-        """Declare an array that is saved with the model but that no optimizer touches, filled with `fill`."""
+    def state(self, name: str, shape: Shape, fill: float = 0.0, dtype: str | None = None) -> None:
+        """Declare an array that is saved with the model but that no optimizer touches.
+
+        Args:
+            name: as for `parameter`.
+            shape: its shape.
+            fill: what every element is at first.
+            dtype: ``"float32"``, ``"float64"`` or ``"int64"``; the network's unless given.
+        """
 
 
 class Context(Protocol):
@@ -86,8 +93,11 @@ class Layer(Component):
     """
 
     kind = "layer"
-    integer_inputs: ClassVar[bool] = False
-    """Whether the layer reads whole numbers (indices) rather than floating-point values."""
+    input_dtype: ClassVar[str | None] = None
+    """The dtype that the layer wants the network's input in, where it reads that: ``"int64"`` for whole numbers
+    (indices), ``"float64"`` for values that must not be rounded to a float32 network's dtype, None for the network's.
+    It gets the network's all the same where another layer that reads the input wants another dtype, and below other
+    layers."""
 
     ends_in_activation: ClassVar[bool] = False
     """Whether the last thing that the layer does is to apply its field ``activation``. A loss may then be fused with

@@ -26,6 +26,9 @@ class Loss(Component):
     """What targets are: ``"values"`` of the shape of the prediction, or ``"classes"``, for which labels of any kind
     are numbered by the model and their names saved with it."""
 
+    needs_probabilities: ClassVar[bool] = False
+    """Whether predictions must be probabilities, so that a network must not end in an activation that gives others."""
+
     threshold: ClassVar[float] = 0.5
     """With a single output for two classes: above it a prediction is the second class."""
 

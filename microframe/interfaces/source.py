@@ -35,8 +35,8 @@ class Dataset:
         feature_names: a name for each column of two-dimensional inputs, or None.
         target_names: a name for each target column, or None.
         missing: what a NaN in the inputs means: an error, or to be filled with the mean of the training part.
-        target_columns: where the targets stood, from 0, in a table without column names, so that such a table can be
-            recognised again; empty otherwise.
+        target_columns: where the targets stood in a table, from 0, so that one without column names can be recognised;
+            empty for other data.
         delimiter: what stood between the cells of a table of text, so that others like it are read alike.
     """
 

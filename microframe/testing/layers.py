@@ -35,7 +35,7 @@ def assert_layer_gradients(
         training: True to compare with what forward computes in training, where each evaluation finds the same state
             and draws the same noise; False to compare with inference, for a layer that is the same in both.
         seed: of everything random.
-        categories: the inputs of a layer with `integer_inputs` are drawn from 0 to categories - 1.
+        categories: the inputs of a layer whose `input_dtype` is int64 are drawn from 0 to categories - 1.
 
     Raises:
         AssertionError: a gradient differs or is missing; says which.
@@ -55,11 +55,12 @@ class _Bench:
 
     def __init__(self, layer: Layer, input_shapes: tuple[Shape, ...], batch: int, seed: int, categories: int) -> None:
         self._layer = layer
+        self._reads_indices = layer.input_dtype == "int64"
         self._seed = seed
         rng = np.random.default_rng(seed)
         declared = Declarations()
         self._dy = rng.standard_normal((batch, *layer.build(declared, *input_shapes)))
-        self._state = {name: np.full(shape, fill) for name, (shape, fill) in declared.states.items()}
+        self._state = declared.new_state(np.dtype(np.float64))
         if isinstance(layer, FittedLayer):
             layer.fit(self._state, [rng.normal(1, 2, (batch + 2, *shape)) for shape in input_shapes])
         self.values: dict[str | int, Array] = {}
@@ -69,9 +70,7 @@ class _Bench:
             self.values[name] += 0.1 * rng.standard_normal(shape)
         for index, shape in enumerate(input_shapes):
             size = (batch, *shape)
-            self.values[index] = (
-                rng.integers(0, categories, size) if layer.integer_inputs else rng.standard_normal(size)
-            )
+            self.values[index] = rng.integers(0, categories, size) if self._reads_indices else rng.standard_normal(size)
         for array in (self._dy, *self.values.values()):
             array.flags.writeable = False
 
@@ -90,7 +89,7 @@ class _Bench:
         self._layer.forward(ctx, *inputs)
         result = self._layer.backward(ctx, self._dy)
         found: dict[str | int, Array | None] = dict(gradients.items())
-        if not self._layer.integer_inputs:
+        if not self._reads_indices:
             results = result if isinstance(result, tuple) else (result,)
             assert len(results) == len(inputs), f"expected {len(inputs)} input gradients, received {len(results)}"
             found.update(enumerate(results))

@@ -168,7 +168,7 @@ def table() -> Callable[[str], list[list[str]]]:
     """The cells of the tables in a text, row by row, without their rules."""
 
     def parse(text: str) -> list[list[str]]:
-        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("─")]
+        lines = [line for line in text.splitlines() if line.strip() and set(line) != {"-"}]
         return [re.split(r"\s{2,}", line.strip()) for line in lines]
 
     return parse

@@ -76,3 +76,36 @@ def test_a_model_without_a_test_part_needs_samples(refused, leaves):
 def test_a_model_that_was_never_trained_has_no_loss_to_report(refused, tmp_path):
     Model([{"type": "dense", "units": 1}]).build((2,)).save(tmp_path / "model.h5")
     assert "error: " in refused(2, "evaluate", "model.h5", "-", stdin="1,2,3\n")
+
+
+def many_classes(folder, confused):
+    """A model of 30 classes that calls each by its name, but for those of `confused`; and samples of each, in text."""
+    weights = np.eye(30)
+    for true, predicted in confused.items():
+        weights[true] = np.eye(30)[predicted]
+    model = Model([{"type": "dense", "units": 30, "activation": "softmax"}])
+    names = np.array([f"c{number:02}" for number in range(30)])
+    model.fit(np.eye(30), names, loss="cross_entropy", epochs=1)
+    model.network.weights["dense_1"]["kernel"][:] = 9 * weights
+    model.save(folder / "many.h5")
+    repeated = [number for number in range(30) for _ in range(1 + number % 3)]
+    return "\n".join(",".join([*map(str, np.eye(30, dtype=int)[number]), names[number]]) for number in repeated)
+
+
+def test_of_many_classes_the_most_frequent_confusions_are_shown(microframe, tmp_path, table):
+    samples = many_classes(tmp_path, dict.fromkeys(range(1, 15), 0))
+    result = microframe("evaluate", "many.h5", "-", stdin=samples)
+    lines = table(result.stdout)
+    title = lines.index(["most frequent confusions"])
+    assert lines[title + 1] == ["true", "predicted", "count"]
+    assert [count for _, _, count in lines[title + 2 : -1]] == ["3"] * 5 + ["2"] * 5
+    assert lines[title + 2] == ["c02", "c00", "3"]
+    assert lines[-1] == ["--json has the whole matrix of 30 classes"]
+    matrix = np.array(microframe("evaluate", "many.h5", "-", "--json", stdin=samples).json["confusion"])
+    assert matrix.shape == (30, 30)
+    assert matrix[2, 0] == 3
+
+
+def test_many_classes_may_all_be_told_apart(microframe, tmp_path):
+    result = microframe("evaluate", "many.h5", "-", stdin=many_classes(tmp_path, {}))
+    assert "\nno class is taken for another\n--json has the whole matrix of 30 classes\n" in result.stdout

@@ -161,3 +161,53 @@ def test_ctrl_c_before_training_ends_quietly_and_writes_nothing(start, tmp_path)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout, stderr.strip()) == (130, "", "interrupted")
     assert not (tmp_path / "net.h5").exists()
+
+
+def end_with(process, name):
+    process.send_signal(getattr(signal, name))
+    return process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_other_signals_to_end_are_answered_like_ctrl_c(name, start, tmp_path):
+    (tmp_path / "net.toml").write_text(NET)
+    process = start("train", "net.toml")
+    first = process.stderr.readline()
+    _, stderr = end_with(process, name)
+    assert process.returncode == 130
+    *_, shown, stopped, saved = [first.strip(), *stderr.splitlines()]
+    epoch = load(tmp_path / "net.h5").history.epochs
+    assert shown.startswith(f"epoch {epoch}/1000000 ")
+    assert re.fullmatch(rf"stopped after epoch {epoch}(, batch \d+/\d+)?: interrupted", stopped)
+    assert saved == "saved net.h5"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_repeated_signal_still_waits_for_the_batch_but_ctrl_c_does_not(name, start, tmp_path):
+    (tmp_path / "net.toml").write_text(NET)
+    (tmp_path / "hang.py").write_text(HANG_IN_BATCH)
+    process = start("train", "net.toml", "--plugin", "hang.py", "--set", "callbacks=['hang']")
+    assert process.stdout.readline() == "batch at work\n"
+    process.send_signal(getattr(signal, name))
+    assert process.stdout.readline() == "noticed\n"
+    process.send_signal(getattr(signal, name))
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.3)
+    press_ctrl_c(process)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
+def test_a_signal_that_is_ignored_from_outside_stays_ignored(start, tmp_path):
+    (tmp_path / "net.toml").write_text(NET)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what nohup does
+    try:
+        process = start("train", "net.toml")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.stderr.readline()
+    process.send_signal(signal.SIGHUP)
+    process.stderr.readline()
+    _, stderr = end_with(process, "SIGTERM")
+    assert process.returncode == 130
+    assert "epoch " in stderr

@@ -100,7 +100,9 @@ def test_a_reader_that_has_gone_is_no_reason_to_complain(words, tmp_path):
     assert (result.returncode, result.stderr) == (1, "")
 
 
-@pytest.mark.parametrize("module", ["microframe.errors", "click", "microframe.cli.train", "numpy", "h5py", "rich"])
+@pytest.mark.parametrize(
+    "module", ["microframe.errors", "click", "microframe.cli.train", "numpy", "h5py", "microframe.progress"]
+)
 def test_ctrl_c_while_starting_ends_quietly(module, microframe, models, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(INTERRUPT_AT_IMPORT)
     variables = {"PYTHONPATH": str(tmp_path), "INTERRUPT_AT": module}

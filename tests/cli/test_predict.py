@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -178,8 +180,8 @@ def test_a_table_does_not_round_class_names(microframe, tmp_path, table):
 
 
 def test_names_that_stdout_cannot_encode_do_no_harm(microframe, tmp_path):
-    trained(tmp_path, rows=[(1, "Öl"), (5, "x")] * 2, target="y", names=["x", "y"])
-    result = microframe("predict", "model.h5", "-", stdin="x\n1\n", PYTHONIOENCODING="ascii")
+    trained(tmp_path, rows=[(1, "Łl"), (5, "x")] * 2, target="y", names=["x", "y"])
+    result = microframe("predict", "model.h5", "-", stdin="x\n1\n", PYTHONIOENCODING="latin-1")
     assert result.code == 0
     assert "?l" in result.stdout
 
@@ -240,3 +242,22 @@ def test_a_target_may_have_any_name(ending, microframe, tmp_path):
     path = tmp_path / name
     with np.load(path) if ending == ".npz" else h5py.File(path) as file:
         assert len(file[{".npz": "file/x", ".h5": "file_x"}[ending]]) == 1
+
+
+def test_a_table_is_as_wide_as_its_cells_on_a_narrow_terminal_too(microframe, digits, models):
+    table = microframe("predict", digits, models / "digits-samples.csv", "--proba", COLUMNS="80").stdout
+    head, rule, *rows = table.splitlines()
+    assert head.split() == ["row", "digit", *(f"probability_{number}" for number in range(10))]
+    assert (len(rule), set(rule)) == (len(head), {"-"})
+    assert [row.split()[0] for row in rows] == [str(number) for number in range(1, 11)]
+    assert {len(row) for row in rows} == {len(head)}
+
+
+def test_a_reader_of_the_table_who_has_had_enough_sees_no_traceback(leaves):
+    command = [sys.executable, "-m", "microframe", "predict", leaves / "leaves.h5", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdin.write(b"length,width\n" + b"1,5\n" * 50_000)
+        process.stdin.close()
+        assert process.stdout.readline().split() == [b"row", b"tree"]
+        process.stdout.close()
+        assert process.stderr.read() == b""

@@ -257,3 +257,73 @@ def test_diverged_training_without_a_good_epoch_writes_nothing(microframe, leave
     assert result.stderr.startswith("error: epoch 1, batch 2: the loss is nan")
     assert result.stderr.endswith("no epoch was completed, so nothing was saved\n")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--resume"]])
+@pytest.mark.parametrize("output", ["net.toml", "x.txt", "model"])
+def test_a_model_is_saved_to_nothing_but_a_file_that_ends_in_h5(output, options, refused, leaves, tmp_path):
+    text = (leaves / "leaves.toml").read_text()
+    (tmp_path / "net.toml").write_text(text)
+    error = refused(2, "train", "net.toml", "-o", output, "--overwrite", *options)
+    assert error == f"error: {output}: a trained model is saved to a file ending in .h5\n"
+    assert (tmp_path / "net.toml").read_text() == text
+    assert [path.name for path in tmp_path.iterdir()] == ["net.toml"]
+
+
+def test_a_model_is_not_saved_over_its_configuration_or_its_data(refused, leaves, tmp_path):
+    text = (leaves / "leaves.toml").read_text()
+    (tmp_path / "net.toml").write_text(text)
+    (tmp_path / "net.h5").symlink_to("net.toml")
+    assert refused(2, "train", "net.toml", "--overwrite").startswith("error: net.h5 is net.toml, the configuration")
+    assert (tmp_path / "net.toml").read_text() == text
+    (tmp_path / "data.h5").write_bytes(b"precious")
+    source = 'data.source={type="hdf5", path="data.h5", inputs="x", target="y"}'
+    options = ["-o", "data.h5", "--overwrite", "--set", source]
+    assert refused(2, "train", "net.toml", *options).startswith("error: data.h5 holds the data to train on")
+    assert (tmp_path / "data.h5").read_bytes() == b"precious"
+
+
+def test_another_description_does_not_keep_training_from_going_on(microframe, leaves, tmp_path):
+    assert microframe("train", leaves / "leaves.toml", "--epochs", 2, "-q").code == 0
+    (tmp_path / "leaves.toml").write_text('description = "Three trees."\n' + (leaves / "leaves.toml").read_text())
+    assert microframe("train", "leaves.toml", "--resume", "--epochs", 3, "-q").code == 0
+    assert load(tmp_path / "leaves.h5").history.epochs == 3
+
+
+@pytest.mark.parametrize("named", ["leaves.toml", "leaves.h5"])
+def test_where_nothing_is_left_to_train_the_file_is_left_alone(named, microframe, leaves, tmp_path):
+    (tmp_path / "leaves.h5").write_bytes((leaves / "leaves.h5").read_bytes())
+    before = (tmp_path / "leaves.h5").stat().st_mtime_ns
+    file = leaves / "leaves.toml" if named == "leaves.toml" else named
+    for epochs in (10, 40):
+        result = microframe("train", file, "--resume", "--epochs", epochs)
+        message = f"nothing left to train: leaves.h5 is at epoch 40 of {epochs}\n"
+        assert (result.code, result.stdout, result.stderr) == (0, "", message)
+    assert (tmp_path / "leaves.h5").stat().st_mtime_ns == before
+    assert microframe("train", file, "--resume", "--json").json["stopped"] == message.strip()
+    assert microframe("train", file, "--resume", "--epochs", 41, "-q").stderr == "saved leaves.h5\n"
+
+
+def test_nothing_is_left_of_a_training_that_ended_early(microframe, leaves):
+    stops = ["--set", 'callbacks=[{type="early_stopping", monitor="loss", patience=3, min_delta=1e9}]', "-q"]
+    assert "stopped after epoch 4: " in microframe("train", leaves / "leaves.toml", *stops).stderr
+    again = microframe("train", leaves / "leaves.toml", *stops, "--resume")
+    expected = "nothing left to train: leaves.h5 is at epoch 4, where training for 40 epochs ended early\n"
+    assert (again.code, again.stderr) == (0, expected)
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_missing_sections_are_a_problem_of_the_configuration(options, refused, tmp_path):
+    (tmp_path / "net.toml").write_text('[[layers]]\ntype = "dense"\nunits = 1\n')
+    assert refused(3, "train", "net.toml", *options).splitlines() == [
+        "error: net.toml: data: expected a section [data], which training needs, received none",
+        "net.toml: training: expected a section [training], which training needs, received none",
+    ]
+
+
+def test_a_model_that_was_trained_on_arrays_cannot_be_resumed_from_its_file(refused, tmp_path):
+    model = Model([{"type": "dense", "units": 1}])
+    model.fit([[1.0], [2.0]], [2.0, 4.0], loss="mean_squared_error", epochs=1)
+    model.save(tmp_path / "net.h5")
+    error = refused(3, "train", "net.h5", "--resume", "--epochs", 2)
+    assert error == "error: net.h5: data: expected a section [data], which training needs, received none\n"

@@ -22,7 +22,7 @@ def least_error(y, *columns):
 
 
 def error(model, x, y):
-    return np.mean((model.predict(x[:, None])[:, 0] - y) ** 2)
+    return np.mean((model.predict(x[:, None]) - y) ** 2)
 
 
 def test_the_network_is_the_sum_of_two_rectified_lines_and_a_bias(model, points):
@@ -32,7 +32,7 @@ def test_the_network_is_the_sum_of_two_rectified_lines_and_a_bias(model, points)
         total["kernel"][unit] * np.maximum(0, neurons["kernel"][0, unit] * x + neurons["bias"][unit])
         for unit in range(2)
     )
-    np.testing.assert_allclose(model.predict(x[:, None])[:, 0], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.predict(x[:, None]), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_no_line_fits_the_points_but_the_network_does(model, points):

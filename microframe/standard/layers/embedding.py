@@ -24,7 +24,7 @@ class Embedding(Layer):
     `forward` raises DataError, which names the value, for one that is out of range or not whole.
     """
 
-    integer_inputs = True
+    input_dtype = "int64"
     categories: PositiveInteger
     units: PositiveInteger
     embeddings_initializer: Part[Initializer] = Part("uniform")

@@ -19,33 +19,40 @@ class Standardize(FittedLayer):
     population (divided by n). A feature that varies by no more than rounding errors counts as constant and has scale
     1. Until it is fitted the layer changes nothing.
 
+    Mean and scale are float64, and so is y until it is rounded to the network's dtype. Where the layer reads the
+    network's input it sees that in float64 too, so that a large offset, as of timestamps, costs a float32 network no
+    digits.
+
     Shapes: (batch, ..., features) -> the same.
 
     `fit` raises DataError if there are no samples.
     """
 
+    input_dtype = "float64"
+
     def build(self, scope: Scope, input_shape: Shape) -> Shape:
-        scope.state("mean", _features(input_shape))
-        scope.state("scale", _features(input_shape), fill=1.0)
+        scope.state("mean", _features(input_shape), dtype="float64")
+        scope.state("scale", _features(input_shape), fill=1.0, dtype="float64")
         return input_shape
 
     def fit(self, state: Mapping[str, Array], batches: Iterable[Array]) -> None:
         samples = _samples(self, batches)
-        moments = _Moments(next(samples))
+        first = next(samples)
+        moments = _Moments(first)
         for x in samples:
             moments.add(x)
         state["mean"][...] = moments.mean
-        _write_scale(moments.standard_deviation, np.abs(moments.mean), state["scale"])
+        _write_scale(moments.standard_deviation, _rounding(first) * np.abs(moments.mean), state["scale"])
 
     def forward(self, ctx: Context, x: Array) -> Array:
-        y = np.subtract(x, ctx.state["mean"], out=ctx.empty(x.shape))
-        y /= ctx.state["scale"]
-        return y
+        y = ctx.empty(x.shape)
+        deviation = np.subtract(x, ctx.state["mean"], out=_float64_for(y, ctx))
+        return np.divide(deviation, ctx.state["scale"], out=y, casting="same_kind")
 
     def backward(self, ctx: Context, dy: Array) -> Array | None:
         if not ctx.needs_input_gradient:
             return None
-        return np.divide(dy, ctx.state["scale"], out=ctx.empty(dy.shape))
+        return np.divide(dy, ctx.state["scale"], out=ctx.empty(dy.shape), casting="same_kind")
 
 
 class MinMax(FittedLayer):
@@ -56,6 +63,9 @@ class MinMax(FittedLayer):
     `low`. New values outside the range come out outside [low, high]. Until it is fitted the layer takes every
     feature to lie in [0, 1].
 
+    Minimum and range are float64, and so is y until it is rounded to the network's dtype. Where the layer reads the
+    network's input it sees that in float64 too, so that a large offset costs a float32 network no digits.
+
     Fields:
         low: default 0.
         high: default 1; above `low`.
@@ -65,6 +75,7 @@ class MinMax(FittedLayer):
     `fit` raises DataError if there are no samples.
     """
 
+    input_dtype = "float64"
     low: float = 0.0
     high: float = 1.0
 
@@ -73,33 +84,33 @@ class MinMax(FittedLayer):
             raise ValueError("low to be less than high")
 
     def build(self, scope: Scope, input_shape: Shape) -> Shape:
-        scope.state("minimum", _features(input_shape))
-        scope.state("range", _features(input_shape), fill=1.0)
+        scope.state("minimum", _features(input_shape), dtype="float64")
+        scope.state("range", _features(input_shape), fill=1.0, dtype="float64")
         return input_shape
 
     def fit(self, state: Mapping[str, Array], batches: Iterable[Array]) -> None:
         samples = _samples(self, batches)
         first = next(samples)
-        minimum, maximum = first.min(axis=0), first.max(axis=0)
+        minimum, maximum = first.min(axis=0).astype(np.float64), first.max(axis=0).astype(np.float64)
         for x in samples:
             np.minimum(minimum, x.min(axis=0), out=minimum)
             np.maximum(maximum, x.max(axis=0), out=maximum)
         state["minimum"][...] = minimum
-        _write_scale(maximum - minimum, np.maximum(np.abs(minimum), np.abs(maximum)), state["range"])
+        largest = np.maximum(np.abs(minimum), np.abs(maximum))
+        _write_scale(maximum - minimum, _rounding(first) * largest, state["range"])
 
     def forward(self, ctx: Context, x: Array) -> Array:
-        y = np.subtract(x, ctx.state["minimum"], out=ctx.empty(x.shape))
-        y /= ctx.state["range"]
+        y = ctx.empty(x.shape)
+        exact = np.subtract(x, ctx.state["minimum"], out=_float64_for(y, ctx))
+        exact /= ctx.state["range"]
         if self.high - self.low != 1:
-            y *= self.high - self.low
-        if self.low:
-            y += self.low
-        return y
+            exact *= self.high - self.low
+        return np.add(exact, self.low, out=y, casting="same_kind")
 
     def backward(self, ctx: Context, dy: Array) -> Array | None:
         if not ctx.needs_input_gradient:
             return None
-        dx = np.divide(dy, ctx.state["range"], out=ctx.empty(dy.shape))
+        dx = np.divide(dy, ctx.state["range"], out=ctx.empty(dy.shape), casting="same_kind")
         dx *= self.high - self.low
         return dx
 
@@ -112,7 +123,7 @@ class _Moments:
     """
 
     def __init__(self, x: Array) -> None:
-        self._origin = x[0]
+        self._origin = x[0].astype(np.float64)
         self._count, self._shift, self._squares = _deviations(x - self._origin)
 
     def add(self, x: Array) -> None:
@@ -143,12 +154,12 @@ def _deviations(x: Array) -> tuple[int, Array, Array]:
 
 
 def _samples(layer: FittedLayer, batches: Iterable[Array]) -> Iterator[Array]:
-    """The batches that aren't empty, as float64 matrices (n, features)."""
+    """The batches that aren't empty, as matrices (n, features)."""
     empty = True
     for batch in batches:
         if len(batch):
             empty = False
-            yield rows(batch).astype(np.float64)
+            yield rows(batch)
     if empty:
         raise DataError(f"{layer.name or layer.type}: expected samples to be fitted on, received none")
 
@@ -159,7 +170,16 @@ def _features(input_shape: Shape) -> Shape:
     return input_shape[-1:]
 
 
-def _write_scale(spread: Array, magnitude: Array, out: Array) -> None:
-    """`spread` into `out`, but 1 where it is nothing against the rounding errors of values of this magnitude."""
-    out[...] = np.where(spread > np.finfo(out.dtype).eps * magnitude, spread, 0)
-    out[out == 0] = 1
+def _float64_for(y: Array, ctx: Context) -> Array:
+    """An array to work out `y` in: itself where it is float64, and otherwise one of its shape that is."""
+    return y if y.dtype == np.float64 else ctx.empty(y.shape, dtype=np.float64)
+
+
+def _rounding(x: Array) -> float:
+    """The rounding error of a value as it comes in `x`, relative to the value."""
+    return float(np.finfo(np.result_type(x, np.float32)).eps)
+
+
+def _write_scale(spread: Array, rounding: Array, out: Array) -> None:
+    """`spread` into `out`, but 1 where it is nothing against the rounding errors of the values."""
+    out[...] = np.where(spread > rounding, spread, 1)

@@ -26,6 +26,7 @@ class BinaryCrossEntropy(ElementwiseLoss):
     """
 
     target = "classes"
+    needs_probabilities = True
 
     def takes_labels(self, target: Array) -> bool:
         """Labels, unless they are shares between 0 and 1."""

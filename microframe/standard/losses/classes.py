@@ -32,6 +32,7 @@ class CrossEntropy(Loss):
     """
 
     target = "classes"
+    needs_probabilities = True
     label_smoothing: ProperFraction = 0.0
     class_weights: tuple[PositiveFloat, ...] | None = None
 
@@ -70,6 +71,8 @@ class KLDivergence(Loss):
     classes), in nats. Predictions below the machine epsilon of the dtype are treated as by cross_entropy; after a
     softmax, training uses the logits.
     """
+
+    needs_probabilities = True
 
     def prepare(self, target: Array, output_shape: Shape, dtype: np.dtype[np.floating]) -> Array:
         return targets.probability_rows(targets.numeric(target), output_shape, dtype)

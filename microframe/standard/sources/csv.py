@@ -57,9 +57,8 @@ class CSV(Source):
             target = numeric_columns(table, targets)
         elif targets:
             target = _target_column(table, targets[0])
-        positions = () if table.names else tuple(targets)
         names = _names(table, features), _names(table, targets)
-        return Dataset(inputs, target, *names, self.missing, positions, self.delimiter)
+        return Dataset(inputs, target, *names, self.missing, tuple(targets), self.delimiter)
 
     def _features(self, table: Table, targets: list[int]) -> list[int]:
         if self.features is None:

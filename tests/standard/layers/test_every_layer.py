@@ -88,7 +88,7 @@ class Bench:
             self.parameters[name] = np.empty(shape, self.dtype)
             self.gradients[name] = np.empty(shape, self.dtype)
             initializer.fill(self.parameters[name], np.random.default_rng(0))
-        self.state = {name: np.full(shape, fill, self.dtype) for name, (shape, fill) in declared.states.items()}
+        self.state = declared.new_state(np.dtype(self.dtype))
 
     def training(self, seed=0):
         return TrainingContext(
@@ -100,7 +100,7 @@ class Bench:
 
     def inputs(self, batch, seed=1):
         rng = np.random.default_rng(seed)
-        if self.layer.integer_inputs:
+        if self.layer.input_dtype == "int64":
             return [rng.integers(0, CATEGORIES, (batch, *shape)) for shape in self.shapes]
         return [rng.standard_normal((batch, *shape)).astype(self.dtype) for shape in self.shapes]
 

@@ -99,8 +99,37 @@ def test_float32_gets_statistics_computed_in_float64(layer):
     batches = np.split(x, 100)
     single, double = fitted(layer, batches, "float32"), fitted(layer, [x.astype(np.float64)])
     for name, array in single.state[f"{layer.type}_1"].items():
-        assert array.dtype == np.float32
-        np.testing.assert_array_equal(array, double.state[f"{layer.type}_1"][name].astype(np.float32))
+        assert array.dtype == np.float64
+        np.testing.assert_allclose(array, double.state[f"{layer.type}_1"][name], rtol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [Standardize(), MinMax(-1, 1)])
+def test_a_large_offset_costs_a_float32_network_no_digits(layer):
+    x = np.random.default_rng(0).normal(0, 1, (50, 3))
+    network, plain = fitted(layer, [x + 1e8], "float32"), fitted(layer, [x])
+    y = network.forward(x + 1e8)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, plain.forward(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [Standardize(), MinMax(-1, 1)])
+def test_below_other_layers_a_float32_network_gives_it_float32(layer):
+    x = np.random.default_rng(0).normal(5, 2, (50, 3)).astype(np.float32)
+    network = Network([Dense(3), layer], (3,), "float32", np.random.default_rng(0))
+    assert network.input_dtype == np.float32
+    network.fit_preprocessing(lambda: iter([x]))
+    dense, y = (output for _, output in network.activations(x))
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, fitted(layer, [dense.astype(float)]).forward(dense.astype(float)), atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [Standardize(), MinMax()])
+def test_what_varies_by_rounding_errors_of_float32_is_constant_where_float32_comes(layer):
+    x = np.array([[0.1], [np.nextafter(np.float32(0.1), np.float32(1))]], np.float32)
+    single, double = fitted(layer, [x], "float32"), fitted(layer, [x.astype(float)], "float32")
+    name = "scale" if layer.type == "standardize" else "range"
+    assert single.state[f"{layer.type}_1"][name] == 1
+    assert double.state[f"{layer.type}_1"][name] < 1e-8
 
 
 def test_a_feature_is_an_element_of_the_last_axis():
