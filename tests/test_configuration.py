@@ -78,7 +78,7 @@ WRONG = {
     "layers[1].kernel_initializer.value": (19, "finite numbers", "inf", None),
     "layers[2]": (21, "a layer (its name, or a table with its type)", "a table without 'type'", None),
     "training.loss.class_weights": (25, "a list, each a number greater than 0", "[1.0, -2.0]", None),
-    "training.metrics[1]": (29, "the name of a known metric: one of 'accuracy', ", "'acuracy'", "accuracy"),
+    "training.metrics[1]": (29, "the name of a known metric: one of ", "'acuracy'", "accuracy"),
     "training.epochs": (30, "a whole number of at least 1", "10.5", None),
     "training.shuffle": (31, "true or false", "'yes'", None),
     "training.optimizer.learning_rate": (33, "a number greater than 0", "0", None),

@@ -41,13 +41,14 @@ class Dense(Layer):
         return (*input_shape[:-1], self.units)
 
     def forward(self, ctx: Context, x: Array) -> Array:
-        z = ctx.empty((*x.shape[:-1], self.units))
-        rows(x).dot(ctx.parameters["kernel"], rows(z))
+        matrix = x if x.ndim == 2 else rows(x)
+        z = ctx.empty((len(matrix), self.units))
+        matrix.dot(ctx.parameters["kernel"], z)
         if self.use_bias:
-            add_to_rows(rows(z), ctx.parameters["bias"])
+            add_to_rows(z, ctx.parameters["bias"])
         kept, y = self.activation.apply(ctx, z)
-        ctx.save(x, kept, y)
-        return y
+        ctx.save(matrix, kept, y)
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], self.units)
 
     def inference(self, ctx: Context) -> Callable[..., Array]:
         kernel, activate = ctx.parameters["kernel"], self.activation.forward
@@ -66,12 +67,12 @@ class Dense(Layer):
         # With z = x W + b and y = f(z), the chain rule gives
         #   dz = dy * f'(z),   dW = x^T dz,   db = sum over rows of dz,   dx = dz W^T.
         x, kept, y = ctx.saved
-        dz = rows(self.activation.pull_back(ctx, dy, kept, y))
-        rows(x).T.dot(dz, ctx.gradients["kernel"])
+        dz = self.activation.pull_back(ctx, dy if dy.ndim == 2 else rows(dy), kept, y)
+        x.T.dot(dz, ctx.gradients["kernel"])
         if self.use_bias:
             sum_rows(dz, ctx.gradients["bias"])
         if not ctx.needs_input_gradient:
             return None
         dx = ctx.empty(x.shape)
-        dz.dot(ctx.parameters["kernel"].T, rows(dx))
-        return dx
+        dz.dot(ctx.parameters["kernel"].T, dx)
+        return dx if dy.ndim == 2 else dx.reshape(*dy.shape[:-1], x.shape[1])
