@@ -30,28 +30,6 @@ CONFIG = {
 }
 
 
-def rng(seed=0):
-    return np.random.default_rng(seed)
-
-
-def inputs(count=40, columns=3):
-    return rng().normal(size=(count, columns))
-
-
-def labels(count=40):
-    return np.array(["no", "yes"])[(inputs(count)[:, 0] > 0).astype(int)]
-
-
-def classifier(**settings):
-    model = Model([Standardize(), Dense(4, "relu"), Dense(2, "softmax")])
-    model.fit(inputs(), labels(), **{"loss": "cross_entropy", "epochs": 3, "batch_size": 8, **settings})
-    return model
-
-
-def untrained(**settings):
-    return Model([Dense(4, "relu"), Dense(2, "softmax")], **settings)
-
-
 def test_layers_are_given_as_components_names_or_tables():
     expected = (Flatten(), Dense(2, "relu"))
     assert Model([Flatten(), Dense(2, "relu")]).layers == expected
@@ -104,16 +82,16 @@ def test_what_is_given_replaces_what_is_configured():
     assert model.configuration.training.batch_size == 256
 
 
-def test_settings_are_given_as_components_names_or_tables():
-    one = classifier(loss=CrossEntropy(0.1), optimizer=SGD(0.1))
-    other = classifier(
+def test_settings_are_given_as_components_names_or_tables(inputs, trained):
+    one = trained(loss=CrossEntropy(0.1), optimizer=SGD(0.1))
+    other = trained(
         loss={"type": "cross_entropy", "label_smoothing": 0.1}, optimizer={"type": "sgd", "learning_rate": 0.1}
     )
     assert one.configuration == other.configuration
-    np.testing.assert_array_equal(one.outputs(inputs()), other.outputs(inputs()))
+    np.testing.assert_array_equal(one.outputs(inputs), other.outputs(inputs))
 
 
-def test_a_model_is_built_for_the_shape_of_a_sample_from_a_seed():
+def test_a_model_is_built_for_the_shape_of_a_sample_from_a_seed(untrained):
     model = untrained().build((3,), seed=5)
     assert model.is_built
     assert model.network.input_shape == (3,)
@@ -121,100 +99,100 @@ def test_a_model_is_built_for_the_shape_of_a_sample_from_a_seed():
     assert not np.array_equal(model.network.parameters, untrained().build((3,), seed=6).network.parameters)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_one_others():
+def test_the_same_seed_gives_the_same_bits_and_another_one_others(inputs, labels):
     layers = [Standardize(), Dense(8, "relu"), BatchNorm(), Dropout(0.3), Dense(2, "softmax")]
 
     def run(seed):
         model = Model(layers)
-        model.fit(inputs(), labels(), loss="cross_entropy", epochs=3, batch_size=8, seed=seed, validation=0.2)
-        return model.outputs(inputs()).tobytes(), json.dumps(model.history.to_dict())
+        model.fit(inputs, labels, loss="cross_entropy", epochs=3, batch_size=8, seed=seed, validation=0.2)
+        return model.outputs(inputs).tobytes(), json.dumps(model.history.to_dict())
 
     assert run(1) == run(1)
     assert run(1)[0] != run(2)[0]
 
 
 METHODS = {
-    "predict": lambda model: model.predict(inputs()),
-    "predict_proba": lambda model: model.predict_proba(inputs()),
-    "outputs": lambda model: model.outputs(inputs()),
-    "call": lambda model: model(inputs()),
-    "evaluate": lambda model: model.evaluate(inputs(), labels(), metrics=[]),
-    "network": lambda model: model.network,
+    "predict": lambda model, x, y: model.predict(x),
+    "predict_proba": lambda model, x, y: model.predict_proba(x),
+    "outputs": lambda model, x, y: model.outputs(x),
+    "call": lambda model, x, y: model(x),
+    "evaluate": lambda model, x, y: model.evaluate(x, y, metrics=[]),
+    "network": lambda model, x, y: model.network,
 }
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
-def test_a_model_that_is_not_built_says_so(method):
+def test_a_model_that_is_not_built_says_so(method, inputs, labels):
     model = Model.from_config({**CONFIG, "data": None})
     with pytest.raises(
         UsageError, match="the model has no weights yet: call fit, or build with the shape of one input"
     ):
-        method(model)
+        method(model, inputs, labels)
 
 
-def test_predictions_are_names_of_classes():
-    model = classifier()
-    predicted = model.predict(inputs())
+def test_predictions_are_names_of_classes(inputs, labels, trained):
+    model = trained()
+    predicted = model.predict(inputs)
     assert set(predicted.tolist()) <= {"no", "yes"}
-    assert (predicted == labels()).mean() > 0.5
-    probabilities = model.predict_proba(inputs())
+    assert (predicted == labels).mean() > 0.5
+    probabilities = model.predict_proba(inputs)
     assert probabilities.shape == (40, 2)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
     assert predicted.tolist() == [model.classes[index] for index in probabilities.argmax(axis=1)]
 
 
-def test_one_output_decides_between_two_classes():
+def test_one_output_decides_between_two_classes(inputs, labels):
     model = Model([Dense(1, "sigmoid")])
-    model.fit(inputs(), labels(), loss="binary_cross_entropy", epochs=5, optimizer=SGD(1.0))
-    probabilities = model.predict_proba(inputs())
-    np.testing.assert_array_equal(probabilities[:, 1:], model.outputs(inputs()))
+    model.fit(inputs, labels, loss="binary_cross_entropy", epochs=5, optimizer=SGD(1.0))
+    probabilities = model.predict_proba(inputs)
+    np.testing.assert_array_equal(probabilities[:, 1:], model.outputs(inputs))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
-    assert model.predict(inputs()).tolist() == ["yes" if row[1] > 0.5 else "no" for row in probabilities]
+    assert model.predict(inputs).tolist() == ["yes" if row[1] > 0.5 else "no" for row in probabilities]
 
 
-def test_a_hinge_decides_at_zero_also_after_loading(tmp_path):
+def test_a_hinge_decides_at_zero_also_after_loading(tmp_path, inputs, labels):
     model = Model([Dense(1)])
-    model.fit(inputs(), labels(), loss="hinge", epochs=5, optimizer=SGD(0.1))
-    expected = ["yes" if output > 0 else "no" for output in model.outputs(inputs())[:, 0]]
-    assert model.predict(inputs()).tolist() == expected
+    model.fit(inputs, labels, loss="hinge", epochs=5, optimizer=SGD(0.1))
+    expected = ["yes" if output > 0 else "no" for output in model.outputs(inputs)[:, 0]]
+    assert model.predict(inputs).tolist() == expected
     model.save(tmp_path / "model.h5")
-    assert microframe.load(tmp_path / "model.h5").predict(inputs()).tolist() == expected
+    assert microframe.load(tmp_path / "model.h5").predict(inputs).tolist() == expected
 
 
-def test_logarithms_of_probabilities_are_probabilities_too_and_the_outputs_stay():
+def test_logarithms_of_probabilities_are_probabilities_too_and_the_outputs_stay(inputs):
     model = Model([Dense(3, "log_softmax")]).build((3,))
-    outputs = model.outputs(inputs())
+    outputs = model.outputs(inputs)
     before = outputs.copy()
     np.testing.assert_allclose(model.probabilities(outputs).sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_array_equal(outputs, before)
 
 
-def test_outputs_that_are_no_probabilities_are_not_passed_off_as_such():
+def test_outputs_that_are_no_probabilities_are_not_passed_off_as_such(inputs):
     with pytest.raises(UsageError, match="the network ends in 'relu', which gives no probabilities"):
-        Model([Dense(3, "relu")]).build((3,)).predict_proba(inputs())
+        Model([Dense(3, "relu")]).build((3,)).predict_proba(inputs)
     with pytest.raises(UsageError, match="the network ends in 'flatten'"):
-        Model(["flatten"]).build((3,)).predict_proba(inputs())
+        Model(["flatten"]).build((3,)).predict_proba(inputs)
 
 
-def test_without_classes_predictions_are_values():
+def test_without_classes_predictions_are_values(inputs):
     model = Model([Dense(2)], dtype="float64").build((3,))
     weights = model.network.weights["dense_1"]
-    np.testing.assert_allclose(model.predict(inputs()), inputs() @ weights["kernel"] + weights["bias"])
+    np.testing.assert_allclose(model.predict(inputs), inputs @ weights["kernel"] + weights["bias"])
 
 
-def test_fit_gives_the_history_and_another_fit_a_new_one():
-    model = classifier()
+def test_fit_gives_the_history_and_another_fit_a_new_one(inputs, labels, trained):
+    model = trained()
     first = model.history
     assert isinstance(first, History)
     assert first.epochs == 3
-    second = model.fit(inputs(), labels(), epochs=2)
+    second = model.fit(inputs, labels, epochs=2)
     assert second is model.history
     assert (first.epochs, second.epochs) == (3, 2)
 
 
-def test_predictions_do_not_depend_on_what_was_predicted_before():
+def test_predictions_do_not_depend_on_what_was_predicted_before(inputs):
     model = Model([BatchNorm(), Dense(4, "relu"), Dropout(0.5), Dense(2)]).build((3,))
-    x = inputs().astype(np.float32)
+    x = inputs.astype(np.float32)
     first = model(x)
     kept = first.copy()
     model(100 * x[:7])
@@ -222,13 +200,13 @@ def test_predictions_do_not_depend_on_what_was_predicted_before():
     np.testing.assert_array_equal(model(x), kept)
 
 
-def test_predictions_from_eight_threads_equal_those_from_one():
+def test_predictions_from_eight_threads_equal_those_from_one(inputs, labels):
     model = Model(
         [Standardize(), Dense(16, "relu", name="a"), Dense(16, "softmax", inputs=("standardize_1",), name="b"),
          Concatenate(inputs=("a", "b")), BatchNorm(), Dense(2, "softmax")]
     )  # fmt: skip
-    model.fit(inputs(), labels(), loss="cross_entropy", epochs=1)
-    batches = [rng(seed).normal(size=(50 + seed % 3, 3)) for seed in range(120)]
+    model.fit(inputs, labels, loss="cross_entropy", epochs=1)
+    batches = [np.random.default_rng(seed).normal(size=(50 + seed % 3, 3)) for seed in range(120)]
     expected = [(model.outputs(x), model(x), model.predict(x).tolist()) for x in batches]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda x: (model.outputs(x), model(x), model.predict(x).tolist()), batches))
@@ -239,11 +217,11 @@ def test_predictions_from_eight_threads_equal_those_from_one():
 
 
 @pytest.mark.parametrize("method", ["__call__", "outputs", "predict", "predict_proba"])
-def test_nothing_of_a_prediction_is_kept(method):
+def test_nothing_of_a_prediction_is_kept(method, trained):
     class Watched(np.ndarray):
         """An array that can be referred to weakly."""
 
-    model = classifier()
+    model = trained()
     predict = getattr(model, method)
     x = np.zeros((50_000, 3), np.float32).view(Watched)
     alive = weakref.ref(x)
@@ -262,20 +240,20 @@ def test_nothing_of_a_prediction_is_kept(method):
     assert alive() is None
 
 
-def test_the_inputs_of_a_training_are_let_go():
+def test_the_inputs_of_a_training_are_let_go(inputs, labels, untrained):
     class Watched(np.ndarray):
         """An array that can be referred to weakly."""
 
     model = untrained()
-    x = inputs().view(Watched)
+    x = inputs.view(Watched)
     alive = weakref.ref(x)
-    model.fit(x, labels(), loss="cross_entropy", epochs=1, validation=0.25)
+    model.fit(x, labels, loss="cross_entropy", epochs=1, validation=0.25)
     del x
     gc.collect()
     assert alive() is None
 
 
-def test_values_beyond_the_range_of_a_dtype_warn_nobody():
+def test_values_beyond_the_range_of_a_dtype_warn_nobody(untrained):
     model = untrained().build((3,))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -283,7 +261,7 @@ def test_values_beyond_the_range_of_a_dtype_warn_nobody():
         model.outputs(np.full((2, 3), 1e38, np.float32))
 
 
-def test_a_model_shows_its_layers_and_its_size():
+def test_a_model_shows_its_layers_and_its_size(untrained):
     model = untrained()
     assert repr(model) == "Model(dense, dense, not built)"
     assert model._repr_html_() == "<code>Model(dense, dense, not built)</code>"
@@ -292,7 +270,7 @@ def test_a_model_shows_its_layers_and_its_size():
     assert model._repr_html_() == model.summary()._repr_html_()
 
 
-def test_a_summary_of_a_model_that_is_not_built_needs_a_shape():
+def test_a_summary_of_a_model_that_is_not_built_needs_a_shape(untrained):
     with pytest.raises(UsageError, match="give summary the shape of one input sample"):
         untrained().summary()
     model = untrained()

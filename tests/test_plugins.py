@@ -5,7 +5,6 @@ import importlib
 import os
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
@@ -13,29 +12,6 @@ from microframe.errors import ConfigError, PluginError
 from microframe.plugins import Plugins, Provider
 from microframe.registry import Registry
 
-SWISH = """
-    import numpy as np
-    import microframe
-
-    class {name}(microframe.Activation):
-        needs_input = True
-        beta: float = 1.0
-
-        def forward(self, x, out):
-            np.divide(x, 1 + np.exp(-self.beta * x), out=out)
-
-        def backward(self, dy, x, y, out):
-            s = 1 / (1 + np.exp(-self.beta * x))
-            np.multiply(dy, s + self.beta * y * (1 - s), out=out)
-
-    @microframe.hookimpl
-    def microframe_components():
-        return [{name}]
-"""
-MARKER = """
-    from pathlib import Path
-    Path(__file__).with_suffix(".imported").touch()
-"""
 HOOK = """
     import microframe
 
@@ -45,21 +21,8 @@ HOOK = """
 """
 
 
-def write_distribution(
-    site: Path, distribution: str, entry_points: dict[str, str], modules: dict[str, str], version: str = "1.0"
-) -> None:
-    """What an installer leaves on disk: the modules, and a folder of metadata."""
-    metadata = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-    lines = [f"{name} = {module}" for name, module in entry_points.items()]
-    (metadata / "entry_points.txt").write_text("\n".join(["[microframe]", *lines, ""]))
-    for name, source in modules.items():
-        (site / f"{name}.py").write_text(textwrap.dedent(source))
-
-
 @pytest.fixture
-def install(tmp_path, monkeypatch):
+def install(tmp_path, monkeypatch, write_distribution):
     """A function that installs a distribution for the test."""
     site = tmp_path / "site"
     site.mkdir()
@@ -77,26 +40,22 @@ def install(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def swish(name="Swish"):
-    return SWISH.format(name=name)
-
-
 def received(registry, name, kind="activation"):
     problems = []
     assert registry.find(kind, name, (), problems) is None
     return str(problems[0])
 
 
-def test_an_installed_plugin_is_known_from_its_metadata(install):
-    site = install("microframe-swish", {"swish": "swish_module"}, {"swish_module": MARKER + swish()}, "2.1")
+def test_an_installed_plugin_is_known_from_its_metadata(install, swish, marker):
+    site = install("microframe-swish", {"swish": "swish_module"}, {"swish_module": marker + swish()}, "2.1")
     plugins = Plugins()
     assert plugins.available()["swish"] == Provider("swish", "swish_module", "microframe-swish", "2.1")
     assert str(plugins.available()["swish"]) == "swish (microframe-swish 2.1)"
     assert not (site / "swish_module.imported").exists()
 
 
-def test_standard_names_are_found_without_importing_a_plugin(install):
-    site = install("microframe-swish", {"swish": "swish_module"}, {"swish_module": MARKER + swish()})
+def test_standard_names_are_found_without_importing_a_plugin(install, swish, marker):
+    site = install("microframe-swish", {"swish": "swish_module"}, {"swish_module": marker + swish()})
     registry = Registry()
     for kind, name in [("activation", "relu"), ("layer", "dense"), ("optimizer", "adam"), ("source", "digits")]:
         registry.get(kind, name)
@@ -107,15 +66,15 @@ def test_standard_names_are_found_without_importing_a_plugin(install):
     assert (site / "swish_module.imported").exists()
 
 
-def test_a_qualified_name_imports_its_plugin_alone(install):
-    site = install("one", {"one": "one_module"}, {"one_module": MARKER + swish()})
-    install("two", {"two": "two_module"}, {"two_module": MARKER + swish("Mish")})
+def test_a_qualified_name_imports_its_plugin_alone(install, swish, marker):
+    site = install("one", {"one": "one_module"}, {"one_module": marker + swish()})
+    install("two", {"two": "two_module"}, {"two_module": marker + swish("Mish")})
     Registry().get("activation", "one.swish")
     assert (site / "one_module.imported").exists()
     assert not (site / "two_module.imported").exists()
 
 
-def test_a_plugin_serves_by_its_plain_and_its_qualified_name(install):
+def test_a_plugin_serves_by_its_plain_and_its_qualified_name(install, swish):
     install("microframe-swish", {"swish": "swish_module"}, {"swish_module": swish()})
     registry = Registry()
     part = registry.get("activation", "swish")
@@ -125,18 +84,18 @@ def test_a_plugin_serves_by_its_plain_and_its_qualified_name(install):
     assert "swish.swish" in registry.names("activation")
 
 
-def test_a_plugin_may_have_a_dotted_name_and_its_entry_point_an_object(install):
+def test_a_plugin_may_have_a_dotted_name_and_its_entry_point_an_object(install, swish):
     install("one", {"my.group": "one_module:anything"}, {"one_module": swish()})
     assert Registry().get("activation", "my.group.swish").type == "swish"
 
 
-def test_a_class_imported_before_its_plugin_was_asked_for_is_known_too(install):
+def test_a_class_imported_before_its_plugin_was_asked_for_is_known_too(install, swish):
     install("microframe-swish", {"swish": "swish_module"}, {"swish_module": swish()})
     part = importlib.import_module("swish_module").Swish
     assert Registry().reference(part) == "swish.swish"
 
 
-def test_a_misspelt_name_gets_the_nearest_one_of_all_plugins(install):
+def test_a_misspelt_name_gets_the_nearest_one_of_all_plugins(install, swish):
     install("microframe-swish", {"swish": "swish_module"}, {"swish_module": swish()})
     assert received(Registry(), "swich").endswith("received 'swich' (did you mean 'swish.swish'?)")
     assert received(Registry(), "swish.swich").endswith("(did you mean 'swish.swish'?)")
@@ -165,25 +124,35 @@ def test_a_misspelt_name_gets_the_nearest_one_of_all_plugins(install):
         (HOOK.format("[int]"), "must give classes derived from an interface"),
         (HOOK.format("[microframe.Component]"), "must give classes derived from an interface"),
         (HOOK.format("[microframe.Layer]"), "Layer lacks what every layer must have: backward, build, forward"),
-        (swish().replace("[Swish]", "[Swish()]"), "must give classes derived from an interface"),
-        (swish().replace("def backward", "def bakcward"), "Swish lacks what every activation must have: backward"),
-        (swish().replace("needs_input = True", "type = 'sw.ish'"), "the type of Swish, 'sw.ish', is not a plain word"),
-        (swish().replace("needs_input = True", "type: str = 'swish'"), "Swish.type is no field"),
+        (lambda swish: swish.replace("[Swish]", "[Swish()]"), "must give classes derived from an interface"),
         (
-            "from __future__ import annotations\n" + textwrap.dedent(swish()).replace("beta: float", "beta: Missing"),
+            lambda swish: swish.replace("def backward", "def bakcward"),
+            "Swish lacks what every activation must have: backward",
+        ),
+        (
+            lambda swish: swish.replace("needs_input = True", "type = 'sw.ish'"),
+            "the type of Swish, 'sw.ish', is not a plain word",
+        ),
+        (lambda swish: swish.replace("needs_input = True", "type: str = 'swish'"), "Swish.type is no field"),
+        (
+            lambda swish: (
+                "from __future__ import annotations\n"
+                + textwrap.dedent(swish).replace("beta: float", "beta: Missing")
+            ),
             "the fields of Swish cannot be configured: broken_module.Swish: the annotations of a component's fields",
         ),
         (
-            swish().replace("beta: float = 1.0", "beta: np.ndarray"),
+            lambda swish: swish.replace("beta: float = 1.0", "beta: np.ndarray"),
             "Swish.beta: it is annotated <class 'numpy.ndarray'>, which no configuration can hold",
         ),
         (
-            swish().replace("[Swish]", "[Swish, type('Other', (Swish,), {'type': 'swish'})]"),
+            lambda swish: swish.replace("[Swish]", "[Swish, type('Other', (Swish,), {'type': 'swish'})]"),
             "two of its classes are the activation 'swish'",
         ),
     ],
 )  # fmt: skip
-def test_a_broken_plugin_is_left_out_with_the_reason(install, capsys, source, reason):
+def test_a_broken_plugin_is_left_out_with_the_reason(install, capsys, source, reason, swish):
+    source = source if isinstance(source, str) else source(swish())
     install("broken", {"broken": "broken_module"}, {"broken_module": source})
     install("whole", {"whole": "whole_module"}, {"whole_module": swish("Mish")})
     registry = Registry()
@@ -216,7 +185,7 @@ def test_a_plugin_is_imported_once_also_when_it_is_broken(install):
         del builtins.count
 
 
-def test_an_interrupt_during_an_import_is_no_defect_of_the_plugin(install):
+def test_an_interrupt_during_an_import_is_no_defect_of_the_plugin(install, swish):
     site = install("slow", {"slow": "slow_module"}, {"slow_module": "raise KeyboardInterrupt"})
     registry = Registry()
     with pytest.raises(KeyboardInterrupt):
@@ -226,7 +195,7 @@ def test_an_interrupt_during_an_import_is_no_defect_of_the_plugin(install):
     assert registry.get("activation", "swish").type == "swish"
 
 
-def test_a_name_offered_twice_names_both_distributions_and_the_forms_that_pick_one(install):
+def test_a_name_offered_twice_names_both_distributions_and_the_forms_that_pick_one(install, swish):
     install("dist-one", {"one": "one_module"}, {"one_module": swish()}, "1.2")
     install("dist-two", {"two": "two_module"}, {"two_module": swish()}, "3.4")
     registry = Registry()
@@ -239,7 +208,7 @@ def test_a_name_offered_twice_names_both_distributions_and_the_forms_that_pick_o
     assert registry.reference(two) == "two.swish"
 
 
-def test_a_plugin_cannot_shadow_a_standard_name_but_is_reached_by_its_qualified_one(install):
+def test_a_plugin_cannot_shadow_a_standard_name_but_is_reached_by_its_qualified_one(install, swish):
     install("one", {"one": "one_module"}, {"one_module": swish("Relu")})
     registry = Registry()
     assert registry.get("activation", "relu").__module__ == "microframe.standard.activations"
@@ -248,7 +217,7 @@ def test_a_plugin_cannot_shadow_a_standard_name_but_is_reached_by_its_qualified_
 
 
 @pytest.mark.parametrize("name", ["standard", "local"])
-def test_no_plugin_may_take_the_name_of_the_standard_or_the_local_parts(install, capsys, name):
+def test_no_plugin_may_take_the_name_of_the_standard_or_the_local_parts(install, capsys, name, swish):
     install("one", {name: "one_module"}, {"one_module": swish()})
     registry = Registry()
     with contextlib.suppress(PluginError):
@@ -258,7 +227,7 @@ def test_no_plugin_may_take_the_name_of_the_standard_or_the_local_parts(install,
     assert f"no plugin may be called {name!r}" in capsys.readouterr().err
 
 
-def test_two_distributions_with_one_plugin_name_are_an_error_until_one_is_left_out(install):
+def test_two_distributions_with_one_plugin_name_are_an_error_until_one_is_left_out(install, swish):
     install("dist-one", {"same": "one_module"}, {"one_module": swish()})
     install("dist-two", {"same": "two_module"}, {"two_module": swish()})
     registry = Registry()
@@ -273,7 +242,7 @@ def test_two_distributions_with_one_plugin_name_are_an_error_until_one_is_left_o
     assert registry.get("activation", "swish").__module__ == "two_module"
 
 
-def test_one_distribution_may_name_two_plugins_and_one_module_is_one_plugin(install, capsys):
+def test_one_distribution_may_name_two_plugins_and_one_module_is_one_plugin(install, capsys, swish):
     modules = {"one_module": swish(), "two_module": swish("Mish")}
     install("both", {"a": "one_module", "b": "one_module", "c": "two_module"}, modules)
     registry = Registry()
@@ -283,8 +252,8 @@ def test_one_distribution_may_name_two_plugins_and_one_module_is_one_plugin(inst
 
 
 @pytest.mark.parametrize("name", ["swish", "SWISH", "microframe-swish", "Microframe_Swish", "microframe.swish"])
-def test_a_plugin_is_left_out_by_its_name_or_its_distributions_before_it_is_imported(install, name):
-    site = install("microframe-swish", {"swish": "swish_module"}, {"swish_module": MARKER + swish()})
+def test_a_plugin_is_left_out_by_its_name_or_its_distributions_before_it_is_imported(install, name, swish, marker):
+    site = install("microframe-swish", {"swish": "swish_module"}, {"swish_module": marker + swish()})
     registry = Registry()
     registry.plugins.block("something-else", name)
     assert "swish" not in registry.plugins.available()
@@ -295,8 +264,8 @@ def test_a_plugin_is_left_out_by_its_name_or_its_distributions_before_it_is_impo
     assert not (site / "swish_module.imported").exists()
 
 
-def test_all_plugins_are_left_out_at_once_but_not_those_that_are_added(install, tmp_path):
-    site = install("microframe-swish", {"swish": "swish_module"}, {"swish_module": MARKER + swish()})
+def test_all_plugins_are_left_out_at_once_but_not_those_that_are_added(install, tmp_path, swish, marker):
+    site = install("microframe-swish", {"swish": "swish_module"}, {"swish_module": marker + swish()})
     registry = Registry()
     registry.plugins.block_all()
     assert registry.plugins.available() == {}
@@ -309,7 +278,7 @@ def test_all_plugins_are_left_out_at_once_but_not_those_that_are_added(install, 
     assert not (site / "swish_module.imported").exists()
 
 
-def test_a_file_is_added_as_a_plugin(tmp_path):
+def test_a_file_is_added_as_a_plugin(tmp_path, swish):
     (tmp_path / "my_swish.py").write_text(textwrap.dedent(swish()))
     registry = Registry()
     path = str(tmp_path / "my_swish.py")
@@ -321,7 +290,7 @@ def test_a_file_is_added_as_a_plugin(tmp_path):
     assert part(beta=2).beta == 2.0
 
 
-def test_a_module_is_added_as_a_plugin(tmp_path, monkeypatch):
+def test_a_module_is_added_as_a_plugin(tmp_path, monkeypatch, swish):
     (tmp_path / "package_of_a_test").mkdir()
     (tmp_path / "package_of_a_test" / "__init__.py").touch()
     (tmp_path / "package_of_a_test" / "parts.py").write_text(textwrap.dedent(swish()))
@@ -331,7 +300,7 @@ def test_a_module_is_added_as_a_plugin(tmp_path, monkeypatch):
     assert registry.get("activation", "parts.swish").__module__ == "package_of_a_test.parts"
 
 
-def test_what_is_added_stands_before_what_is_installed(install, tmp_path):
+def test_what_is_added_stands_before_what_is_installed(install, tmp_path, swish):
     install("microframe-swish", {"swish": "swish_module"}, {"swish_module": swish()})
     (tmp_path / "swish.py").write_text(textwrap.dedent(swish()))
     registry = Registry()
@@ -360,7 +329,7 @@ def test_a_file_that_is_no_plugin_cannot_be_added_and_leaves_no_module_behind(tm
     assert "microframe_plugin_file.broken" not in sys.modules
 
 
-def test_two_files_of_one_name_cannot_both_be_added(tmp_path):
+def test_two_files_of_one_name_cannot_both_be_added(tmp_path, swish):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "swish.py").write_text(textwrap.dedent(swish()))
@@ -404,7 +373,7 @@ def test_a_plugin_whose_commands_fail_is_left_out(install, capsys, given, reason
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_plugin_may_ask_for_other_parts_while_it_is_imported(install, monkeypatch):
+def test_a_plugin_may_ask_for_other_parts_while_it_is_imported(install, monkeypatch, swish):
     asking = textwrap.dedent(swish()) + "microframe.Activation.from_value('a_name_that_nobody_has', (), [])\n"
     install("asking", {"asking": "asking_module"}, {"asking_module": asking})
     registry = Registry()
@@ -413,7 +382,7 @@ def test_a_plugin_may_ask_for_other_parts_while_it_is_imported(install, monkeypa
     assert not registry.plugins.broken
 
 
-def test_an_unknown_name_is_a_problem_of_the_configuration(install):
+def test_an_unknown_name_is_a_problem_of_the_configuration(install, swish):
     install("microframe-swish", {"swish": "swish_module"}, {"swish_module": swish()})
     with pytest.raises(ConfigError, match=r"'swish\.swish'.*received 'swosh' \(did you mean 'swish\.swish'\?\)"):
         Registry().get("activation", "swosh")

@@ -1,62 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
-SWISH = """
-    import numpy as np
-    import microframe
-
-    class {name}(microframe.Activation):
-        needs_input = True
-        beta: float = 1.0
-
-        def forward(self, x, out):
-            np.divide(x, 1 + np.exp(-self.beta * x), out=out)
-
-        def backward(self, dy, x, y, out):
-            s = 1 / (1 + np.exp(-self.beta * x))
-            np.multiply(dy, s + self.beta * y * (1 - s), out=out)
-
-    @microframe.hookimpl
-    def microframe_components():
-        return [{name}]
-"""
-MARKER = """
-    from pathlib import Path
-    Path(__file__).with_suffix(".imported").touch()
-"""
 
 NEEDS = "PluginError model.h5: layers[0].activation.type: the activation 'swish.swish' needs the plugin 'swish'"
-
-
-def write_distribution(
-    site: Path, distribution: str, entry_points: dict[str, str], modules: dict[str, str], version: str = "1.0"
-) -> None:
-    """What an installer leaves on disk: the modules, and a folder of metadata."""
-    metadata = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-    lines = [f"{name} = {module}" for name, module in entry_points.items()]
-    (metadata / "entry_points.txt").write_text("\n".join(["[microframe]", *lines, ""]))
-    for name, source in modules.items():
-        (site / f"{name}.py").write_text(textwrap.dedent(source))
-
-
-def swish(name="Swish"):
-    return SWISH.format(name=name)
-
-
-def run_python(site, code, *arguments):
-    """What a fresh process prints that has the folder `site` on its path."""
-    environment = {**os.environ, "PYTHONPATH": str(site), "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=site, capture_output=True, text=True, check=False, timeout=60)
-
 
 TRAIN = """
     import sys
@@ -96,50 +42,54 @@ OPTIMIZER = """
 """
 
 
-def test_a_model_names_its_plugins_and_only_those_are_imported_for_prediction(tmp_path):
-    write_distribution(tmp_path, "microframe-swish", {"swish": "swish_module"}, {"swish_module": MARKER + swish()})
+def test_a_model_names_its_plugins_and_only_those_are_imported_for_prediction(
+    tmp_path, swish, marker, write_distribution, run_python
+):
+    write_distribution(tmp_path, "microframe-swish", {"swish": "swish_module"}, {"swish_module": marker + swish()})
     write_distribution(
-        tmp_path, "microframe-follow", {"follow": "follow_module"}, {"follow_module": MARKER + OPTIMIZER}
+        tmp_path, "microframe-follow", {"follow": "follow_module"}, {"follow_module": marker + OPTIMIZER}
     )
     write_distribution(
-        tmp_path, "unused", {"unused": "unused_module"}, {"unused_module": MARKER + "raise RuntimeError"}
+        tmp_path, "unused", {"unused": "unused_module"}, {"unused_module": marker + "raise RuntimeError"}
     )
-    trained = run_python(tmp_path, TRAIN, "swish.swish", "follow.follow")
+    trained = run_python(TRAIN, "swish.swish", "follow.follow", site=tmp_path)
     assert (trained.returncode, trained.stderr) == (0, "")
     assert not (tmp_path / "unused_module.imported").exists()
     for name in ("swish_module", "follow_module"):
         (tmp_path / f"{name}.imported").unlink()
 
-    predicted = run_python(tmp_path, PREDICT)
+    predicted = run_python(PREDICT, site=tmp_path)
     assert (predicted.stdout, predicted.stderr) == ("True\n", "")
     assert (tmp_path / "swish_module.imported").exists()
     assert not (tmp_path / "follow_module.imported").exists(), "the optimizer is not needed for a prediction"
-    assert run_python(tmp_path, PREDICT, "microframe-follow").stdout == "True\n"
-    assert run_python(tmp_path, PREDICT, "swish").stdout.startswith(f"{NEEDS}, left out")
+    assert run_python(PREDICT, "microframe-follow", site=tmp_path).stdout == "True\n"
+    assert run_python(PREDICT, "swish", site=tmp_path).stdout.startswith(f"{NEEDS}, left out")
 
 
-def test_a_plugin_that_is_gone_or_broken_is_named_when_a_model_needs_it(tmp_path):
+def test_a_plugin_that_is_gone_or_broken_is_named_when_a_model_needs_it(
+    tmp_path, swish, write_distribution, run_python
+):
     write_distribution(tmp_path, "microframe-swish", {"swish": "swish_module"}, {"swish_module": swish()})
-    assert run_python(tmp_path, TRAIN, "swish", "sgd").stderr == ""
+    assert run_python(TRAIN, "swish", "sgd", site=tmp_path).stderr == ""
     (tmp_path / "swish_module.py").write_text("import sys\nsys.exit(5)")
-    broken = run_python(tmp_path, PREDICT)
+    broken = run_python(PREDICT, site=tmp_path)
     assert broken.returncode == 0
     assert broken.stdout.startswith(f"{NEEDS}, which is broken")
     assert broken.stderr.splitlines() == ["microframe: plugin swish (microframe-swish 1.0) is left out: SystemExit: 5"]
     (tmp_path / "microframe_swish-1.0.dist-info" / "entry_points.txt").unlink()
-    assert run_python(tmp_path, PREDICT).stdout.startswith(f"{NEEDS}, not installed")
+    assert run_python(PREDICT, site=tmp_path).stdout.startswith(f"{NEEDS}, not installed")
 
 
-def test_what_a_plugin_provides_is_recorded_in_the_file(tmp_path):
+def test_what_a_plugin_provides_is_recorded_in_the_file(tmp_path, swish, write_distribution, run_python):
     write_distribution(tmp_path, "microframe-swish", {"swish": "swish_module"}, {"swish_module": swish()}, "4.5")
-    assert run_python(tmp_path, TRAIN, "swish", "sgd").stderr == ""
+    assert run_python(TRAIN, "swish", "sgd", site=tmp_path).stderr == ""
     show = """
         import json
         from microframe.storage import ModelFile
         with ModelFile("model.h5") as file:
             print(json.dumps(file.manifest["providers"]))
     """
-    providers = json.loads(run_python(tmp_path, show).stdout)
+    providers = json.loads(run_python(show, site=tmp_path).stdout)
     assert providers["activation:swish.swish"] == {
         "plugin": "swish",
         "distribution": "microframe-swish",
@@ -148,7 +98,7 @@ def test_what_a_plugin_provides_is_recorded_in_the_file(tmp_path):
     assert providers["layer:dense"]["plugin"] == "standard"
 
 
-def test_a_local_class_predicts_where_it_is_registered_and_is_named_where_it_is_not(tmp_path):
+def test_a_local_class_predicts_where_it_is_registered_and_is_named_where_it_is_not(tmp_path, run_python):
     local = """
         import sys
         import numpy as np
@@ -167,9 +117,9 @@ def test_a_local_class_predicts_where_it_is_registered_and_is_named_where_it_is_
         except microframe.MicroframeError as error:
             print(type(error).__name__, error)
     """
-    assert run_python(tmp_path, local, "registered", "train").stdout == "Mine()\n"
-    assert run_python(tmp_path, local, "registered", "load").stdout == "Mine()\n"
-    missing = run_python(tmp_path, local, "unregistered", "load").stdout
+    assert run_python(local, "registered", "train", site=tmp_path).stdout == "Mine()\n"
+    assert run_python(local, "registered", "load", site=tmp_path).stdout == "Mine()\n"
+    missing = run_python(local, "unregistered", "load", site=tmp_path).stdout
     assert missing.startswith(
         "PluginError model.h5: layers[0].activation: the activation 'local.mine' is a class that some"
     )

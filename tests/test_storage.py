@@ -18,41 +18,14 @@ from hypothesis.extra import numpy as arrays
 from microframe.errors import ModelFileError, UsageError
 from microframe.storage import LAYOUT, ModelFile, check_tensors, finite, restored, write_model_file
 
-MANIFEST = {"text": "größe \u2028 \udcff", "list": [1, 2.5, None, True], "table": {"b": 1, "a": []}}
-TENSORS = {
-    "weights/dense_1/kernel": np.arange(6, dtype=np.float32).reshape(2, 3),
-    "weights/dense_1/bias": np.zeros(3, np.float64),
-    "weights/scalar": np.float32(3).reshape(()),
-    "weights/empty": np.empty((0, 4), np.float32),
-    "records/w": np.arange(5, dtype=np.int64),
-    "records/bytes": np.arange(5, dtype=np.uint8),
-}
 KERNEL = "weights/dense_1/kernel"
 
 
-@pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "model.h5"
-    write_model_file(path, MANIFEST, TENSORS)
-    return path
-
-
-def read_all(path):
-    with ModelFile(path) as file:
-        return file.manifest, {name: file.read(name) for name in TENSORS}
-
-
-def run_python(code, *arguments):
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
-
-
-def test_what_is_written_is_read(path):
-    manifest, tensors = read_all(path)
-    assert {name: value for name, value in manifest.items() if name != "tensors"} == MANIFEST
-    assert list(manifest["tensors"]) == sorted(TENSORS)
-    for name, array in TENSORS.items():
+def test_what_is_written_is_read(model_file, saved_manifest, saved_tensors, read_all):
+    manifest, tensors = read_all(model_file)
+    assert {name: value for name, value in manifest.items() if name != "tensors"} == saved_manifest
+    assert list(manifest["tensors"]) == sorted(saved_tensors)
+    for name, array in saved_tensors.items():
         np.testing.assert_array_equal(tensors[name], array)
         assert (tensors[name].dtype, tensors[name].shape) == (array.dtype, array.shape)
 
@@ -77,8 +50,8 @@ def test_any_tensors_are_read_back_bit_for_bit(tmp_path_factory, tensors):
             assert file.read(name).tobytes() == array.astype(array.dtype.newbyteorder("<")).tobytes()
 
 
-def test_attributes_have_fixed_length_and_say_format_layout_and_digest(path):
-    with h5py.File(path) as file:
+def test_attributes_have_fixed_length_and_say_format_layout_and_digest(model_file):
+    with h5py.File(model_file) as file:
         assert set(file.attrs) == {"format", "layout", "manifest_sha256"}
         for name in ("format", "manifest_sha256"):
             text = file.attrs.get_id(name).get_type()
@@ -91,8 +64,8 @@ def test_attributes_have_fixed_length_and_say_format_layout_and_digest(path):
         assert file.attrs["manifest_sha256"] == hashlib.sha256(content.tobytes()).hexdigest().encode()
 
 
-def test_the_manifest_is_canonical_json_that_lists_every_tensor_with_its_digest(path):
-    with h5py.File(path) as file:
+def test_the_manifest_is_canonical_json_that_lists_every_tensor_with_its_digest(model_file, saved_tensors):
+    with h5py.File(model_file) as file:
         content = file["manifest"][...].tobytes()
     manifest = json.loads(content)
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -100,11 +73,11 @@ def test_the_manifest_is_canonical_json_that_lists_every_tensor_with_its_digest(
     assert manifest["tensors"][KERNEL] == {
         "dtype": "<f4",
         "shape": [2, 3],
-        "sha256": hashlib.sha256(TENSORS[KERNEL].tobytes()).hexdigest(),
+        "sha256": hashlib.sha256(saved_tensors[KERNEL].tobytes()).hexdigest(),
     }
 
 
-def test_every_dataset_is_contiguous_little_endian_and_unfiltered_and_every_link_is_hard(path):
+def test_every_dataset_is_contiguous_little_endian_and_unfiltered_and_every_link_is_hard(model_file, saved_tensors):
     found = []
 
     def visit(name, node):
@@ -120,14 +93,14 @@ def test_every_dataset_is_contiguous_little_endian_and_unfiltered_and_every_link
         if node.size:
             assert node.id.get_storage_size() == node.nbytes
 
-    with h5py.File(path) as file:
+    with h5py.File(model_file) as file:
         file.visititems(visit)
-    assert sorted(found) == sorted(["manifest", *TENSORS])
+    assert sorted(found) == sorted(["manifest", *saved_tensors])
 
 
-def test_large_tensors_are_aligned_so_that_they_can_be_mapped(path):
-    with h5py.File(path) as file:
-        for name, array in TENSORS.items():
+def test_large_tensors_are_aligned_so_that_they_can_be_mapped(model_file, saved_tensors):
+    with h5py.File(model_file) as file:
+        for name, array in saved_tensors.items():
             if array.size:
                 assert file[name].id.get_offset() % 64 == 0
 
@@ -139,14 +112,14 @@ def test_a_manifest_may_be_longer_than_an_attribute(tmp_path):
         assert file.manifest["text"] == text
 
 
-def test_big_endian_strided_and_read_only_arrays_are_written_as_they_read(tmp_path):
-    kernel = TENSORS[KERNEL].astype(">f4")[:, ::-1]
+def test_big_endian_strided_and_read_only_arrays_are_written_as_they_read(tmp_path, saved_tensors):
+    kernel = saved_tensors[KERNEL].astype(">f4")[:, ::-1]
     kernel.flags.writeable = False
-    write_model_file(tmp_path / "model.h5", {}, {KERNEL: kernel, "weights/t": np.asfortranarray(TENSORS[KERNEL])})
+    write_model_file(tmp_path / "model.h5", {}, {KERNEL: kernel, "weights/t": np.asfortranarray(saved_tensors[KERNEL])})
     with ModelFile(tmp_path / "model.h5") as file:
-        np.testing.assert_array_equal(file.read(KERNEL), TENSORS[KERNEL][:, ::-1])
+        np.testing.assert_array_equal(file.read(KERNEL), saved_tensors[KERNEL][:, ::-1])
         assert file.read(KERNEL).dtype.str == "<f4"
-        np.testing.assert_array_equal(file.read("weights/t"), TENSORS[KERNEL])
+        np.testing.assert_array_equal(file.read("weights/t"), saved_tensors[KERNEL])
 
 
 EXTREMES = {
@@ -186,13 +159,13 @@ def test_a_file_that_asks_for_a_dtype_that_was_never_written_so_is_refused_or_re
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "object", "U3", "datetime64[s]", "longdouble", "i4,f4"])
-def test_other_dtypes_are_refused_before_anything_is_written(path, dtype):
-    before = path.read_bytes()
+def test_other_dtypes_are_refused_before_anything_is_written(model_file, dtype):
+    before = model_file.read_bytes()
     with pytest.raises(
         UsageError, match=r"a model file\['weights/a'\]: expected an array of float16, .*received one of"
     ):
-        write_model_file(path, {}, {"weights/a": np.zeros(3, dtype)})
-    assert path.read_bytes() == before
+        write_model_file(model_file, {}, {"weights/a": np.zeros(3, dtype)})
+    assert model_file.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["", "/a", "a//b", "a/.", "a\0b", 5])
@@ -214,16 +187,18 @@ def test_numbers_that_json_lacks_survive_it(value):
     assert repr(restored(json.loads(text))) == repr(value)
 
 
-def test_two_files_of_the_same_content_have_the_same_bytes(path, tmp_path):
-    write_model_file(tmp_path / "other.h5", dict(reversed(MANIFEST.items())), dict(reversed(TENSORS.items())))
-    assert (tmp_path / "other.h5").read_bytes() == path.read_bytes()
-    write_model_file(path, MANIFEST, TENSORS)
-    assert (tmp_path / "other.h5").read_bytes() == path.read_bytes()
+def test_two_files_of_the_same_content_have_the_same_bytes(model_file, tmp_path, saved_manifest, saved_tensors):
+    write_model_file(
+        tmp_path / "other.h5", dict(reversed(saved_manifest.items())), dict(reversed(saved_tensors.items()))
+    )
+    assert (tmp_path / "other.h5").read_bytes() == model_file.read_bytes()
+    write_model_file(model_file, saved_manifest, saved_tensors)
+    assert (tmp_path / "other.h5").read_bytes() == model_file.read_bytes()
 
 
-def test_a_symbolic_link_is_followed_and_stays(path, tmp_path):
+def test_a_symbolic_link_is_followed_and_stays(model_file, tmp_path):
     (tmp_path / "folder").mkdir()
-    target = path.rename(tmp_path / "folder" / "real.h5")
+    target = model_file.rename(tmp_path / "folder" / "real.h5")
     link = tmp_path / "link.h5"
     link.symlink_to(target)
     write_model_file(link, {"new": 1}, {})
@@ -233,17 +208,19 @@ def test_a_symbolic_link_is_followed_and_stays(path, tmp_path):
     assert os.listdir(tmp_path / "folder") == ["real.h5"]
 
 
-def test_the_permissions_of_a_file_that_is_replaced_are_kept(path):
-    path.chmod(0o640)
-    write_model_file(path, MANIFEST, {})
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+def test_the_permissions_of_a_file_that_is_replaced_are_kept(model_file, saved_manifest):
+    model_file.chmod(0o640)
+    write_model_file(model_file, saved_manifest, {})
+    assert stat.S_IMODE(model_file.stat().st_mode) == 0o640
 
 
-def test_a_file_that_only_its_owner_may_read_is_never_open_to_others_while_it_is_replaced(path, monkeypatch):
-    path.chmod(0o400)
+def test_a_file_that_only_its_owner_may_read_is_never_open_to_others_while_it_is_replaced(
+    model_file, monkeypatch, saved_manifest
+):
+    model_file.chmod(0o400)
     modes, replace = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda descriptor: (modes.append(os.fstat(descriptor)), replace(descriptor)))
-    write_model_file(path, MANIFEST, {})
+    write_model_file(model_file, saved_manifest, {})
     assert stat.S_IMODE(modes[0].st_mode) == 0o400
 
 
@@ -263,27 +240,29 @@ def test_a_new_file_gets_the_usual_permissions(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["nowhere/model.h5", "", "folder"])
-def test_what_cannot_be_written_is_an_error_that_names_it_and_leaves_nothing(tmp_path, monkeypatch, where):
+def test_what_cannot_be_written_is_an_error_that_names_it_and_leaves_nothing(
+    tmp_path, monkeypatch, where, saved_manifest, saved_tensors
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     with pytest.raises(ModelFileError, match=rf"^{where}: cannot be written: "):
-        write_model_file(where, MANIFEST, TENSORS)
+        write_model_file(where, saved_manifest, saved_tensors)
     assert os.listdir(tmp_path) == ["folder"]
     assert os.listdir(tmp_path / "folder") == []
 
 
-def test_a_value_that_json_lacks_leaves_the_old_file(path):
-    before = path.read_bytes()
+def test_a_value_that_json_lacks_leaves_the_old_file(model_file, saved_tensors):
+    before = model_file.read_bytes()
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_model_file(path, {"number": float("nan")}, TENSORS)
-    assert path.read_bytes() == before
+        write_model_file(model_file, {"number": float("nan")}, saved_tensors)
+    assert model_file.read_bytes() == before
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file size")
 @pytest.mark.parametrize("limit", [0, 1000, 100_000, 790_000])
-def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_other(path, limit):
+def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_other(model_file, limit, run_python):
     """A real full disk, as far as the process can tell: the system refuses to let any file grow beyond the limit."""
-    before = path.read_bytes()
+    before = model_file.read_bytes()
     code = """
         import resource, signal, sys
         import numpy as np
@@ -301,14 +280,14 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_other(path, limi
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         print(message)
     """
-    completed = run_python(code, path, limit)
-    assert completed.stdout == f"{path}: cannot be written: File too large\n", completed.stderr
-    assert path.read_bytes() == before
-    assert os.listdir(path.parent) == [path.name]
+    completed = run_python(code, model_file, limit)
+    assert completed.stdout == f"{model_file}: cannot be written: File too large\n", completed.stderr
+    assert model_file.read_bytes() == before
+    assert os.listdir(model_file.parent) == [model_file.name]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(path):
+def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(model_file):
     code = """
         import sys
         import numpy as np
@@ -320,7 +299,7 @@ def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(path):
     """
     for delay in (0.05, 0.11):
         process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(code), str(path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", textwrap.dedent(code), str(model_file)], stdout=subprocess.PIPE, text=True
         )
         try:
             assert process.stdout.readline() == "ready\n"
@@ -329,23 +308,23 @@ def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(path):
         finally:
             process.kill()
             process.communicate()
-        with ModelFile(path) as file:
+        with ModelFile(model_file) as file:
             for name in file.manifest["tensors"]:
                 file.read(name)
 
 
-def test_reading_leaves_the_file_closed(path):
-    with ModelFile(path) as file:
+def test_reading_leaves_the_file_closed(model_file):
+    with ModelFile(model_file) as file:
         file.read(KERNEL)
-    with h5py.File(path, "r+"):
+    with h5py.File(model_file, "r+"):
         pass
 
 
-def test_a_tensor_is_read_into_an_array_of_its_shape_and_dtype_alone(path):
-    with ModelFile(path) as file:
+def test_a_tensor_is_read_into_an_array_of_its_shape_and_dtype_alone(model_file, saved_tensors):
+    with ModelFile(model_file) as file:
         out = np.empty((2, 3), np.float32)
         assert file.read_into(KERNEL, out) is out
-        np.testing.assert_array_equal(out, TENSORS[KERNEL])
+        np.testing.assert_array_equal(out, saved_tensors[KERNEL])
         for wrong in (np.empty((3, 2), np.float32), np.empty((2, 3))):
             with pytest.raises(ModelFileError, match="and the network wants"):
                 file.read_into(KERNEL, wrong)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from microframe import Callback, Model
+from microframe import Model
 from microframe.standard.layers import Dense
 from microframe.standard.metrics import Accuracy
 from microframe.standard.optimizers import SGD, Adam
@@ -26,29 +26,6 @@ NOISY = [
 Samples = tuple[np.ndarray, np.ndarray]
 
 
-class StopAt(Callback):
-    """Ends training after one batch of one epoch, both from 1."""
-
-    epoch: int
-    batch: int
-
-    def batch_end(self, run, memory):
-        if (run.epoch + 1, run.batch) == (self.epoch, self.batch):
-            run.stop("the test wants it")
-
-
-class Disturb(Callback):
-    """Changes the factor on the learning rate after one batch."""
-
-    epoch: int
-    batch: int
-    factor: float
-
-    def batch_end(self, run, memory):
-        if (run.epoch + 1, run.batch) == (self.epoch, self.batch):
-            run.learning_rate_factor = self.factor
-
-
 def make_line(count: int = 20) -> Samples:
     x = np.linspace(-1, 1, count)[:, None]
     return x, 2 * x + 1
@@ -62,16 +39,6 @@ def make_classes(count: int = 50) -> Samples:
 
 def make_line_model() -> Model:
     return Model([Dense(1, kernel_initializer="zeros")], dtype="float64")
-
-
-@pytest.fixture
-def stop_at() -> type[Callback]:
-    return StopAt
-
-
-@pytest.fixture
-def disturb() -> type[Callback]:
-    return Disturb
 
 
 @pytest.fixture
@@ -134,25 +101,6 @@ def fit_noisy() -> Callable[..., Model]:
         return model
 
     return fit_noisy
-
-
-@pytest.fixture
-def everything() -> Callable[[Model], dict[str, object]]:
-    """Gives all that training leaves behind, in a form that compares bit for bit."""
-
-    def everything(model: Model) -> dict[str, object]:
-        checkpoint = model.checkpoint
-        assert checkpoint is not None
-        arrays = {"parameters": model.network.parameters, **model.records, **checkpoint.arrays}
-        for layer, states in model.network.state.items():
-            arrays |= {f"{layer}/{name}": array for name, array in states.items()}
-        return {
-            "arrays": {name: (array.shape, array.dtype.str, array.tobytes()) for name, array in arrays.items()},
-            "progress": checkpoint.progress,
-            "history": model.history.to_dict(),
-        }
-
-    return everything
 
 
 @pytest.fixture

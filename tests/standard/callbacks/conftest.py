@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import numpy as np
@@ -39,27 +38,6 @@ class ScriptedHigher(Scripted):
 
 for metric in (Scripted, ScriptedHigher):
     register(metric)
-
-
-class StopAt(Callback):
-    """Ends training after one batch of one epoch, both from 1."""
-
-    epoch: int
-    batch: int
-
-    def batch_end(self, run, memory):
-        if (run.epoch + 1, run.batch) == (self.epoch, self.batch):
-            run.stop("the test wants it")
-
-
-class DivergeIn(Callback):
-    """Makes training diverge in an epoch, from 1, after its first batch."""
-
-    epoch: int
-
-    def batch_end(self, run, memory):
-        if (run.epoch + 1, run.batch) == (self.epoch, 1):
-            run.learning_rate_factor = 1e300
 
 
 class Notes(Callback):
@@ -118,13 +96,9 @@ def notes() -> Callback:
 
 
 @pytest.fixture
-def stop_at() -> type[Callback]:
-    return StopAt
-
-
-@pytest.fixture
-def diverge_in() -> type[Callback]:
-    return DivergeIn
+def diverge_in(disturb) -> Callable[[int], Callback]:
+    """Makes training diverge in an epoch, from 1, after its first batch."""
+    return lambda epoch: disturb(epoch, 1, 1e300)
 
 
 @pytest.fixture
@@ -154,23 +128,6 @@ def follow() -> Callable[..., Model]:
         return train([callback], **{"metrics": [metric], "epochs": len(script), "validation": None} | settings)
 
     return follow
-
-
-@pytest.fixture
-def everything() -> Callable[[Model], dict[str, object]]:
-    """Gives all that training leaves behind, in a form that compares bit for bit."""
-
-    def everything(model: Model) -> dict[str, object]:
-        assert model.checkpoint is not None
-        arrays = {"predicting": model.network.parameters, **model.records, **model.checkpoint.arrays}
-        for layer, states in model.network.state.items():
-            arrays |= {f"{layer}/{name}": array for name, array in states.items()}
-        return {
-            "arrays": {name: (array.shape, array.dtype.str, array.tobytes()) for name, array in arrays.items()},
-            "progress": json.dumps(model.checkpoint.progress, sort_keys=True),
-        }
-
-    return everything
 
 
 @pytest.fixture
