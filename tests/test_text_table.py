@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from microframe.text_table import display_width, format_table
@@ -49,9 +47,7 @@ def test_a_row_of_another_length_is_refused():
         format_table(["a", "b"], [["1", "2"], ["1"]])
 
 
-def test_a_long_table_takes_about_a_second():
+def test_a_long_table_is_whole():
     rows = [[str(number), "oak", f"{number / 7:.4g}"] for number in range(200_000)]
-    start = time.perf_counter()
     table = format_table(["row", "tree", "value"], rows)
-    assert time.perf_counter() - start < 5  # a second on an idle machine
     assert table.count("\n") == 200_001
