@@ -28,9 +28,11 @@ def check_finite(dataset: Dataset) -> None:
     inputs = dataset.inputs
     if dataset.missing == "mean" or not isinstance(inputs, np.ndarray) or isinstance(inputs, np.memmap):
         return
+    if inputs.dtype.kind != "f":
+        return
     with np.errstate(all="ignore"):
         total = np.add.reduce(inputs, axis=None)  # finite only if all are, and cheaper to have than a mask
-    if inputs.dtype.kind != "f" or np.isfinite(total) or np.isfinite(inputs).all():
+    if np.isfinite(total) or np.isfinite(inputs).all():
         return
     row, *place = (int(index) for index in np.argwhere(~np.isfinite(inputs))[0])
     names = dataset.feature_names

@@ -57,7 +57,7 @@ class Model:
         parts: which rows of the data were trained on, validated on and held out for a test; None before training.
         results: loss and metrics by part, from the end of training.
         records: arrays that callbacks recorded, by name.
-        checkpoint: what an exact continuation of the training needs, or None.
+        is_fitted: whether the layers that learn from the data before training have, and the columns are known.
 
     Raises:
         ConfigError: the layers are not valid, or do not connect.

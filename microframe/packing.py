@@ -69,7 +69,7 @@ def _checkpoint_tensors(network: Network, checkpoint: Checkpoint) -> dict[str, A
     arrays = {
         path: array
         for path, array in checkpoint.arrays.items()
-        if path not in own or not np.array_equal(array, own[path], equal_nan=True)
+        if path not in own or array.tobytes() != own[path].tobytes()
     }
     states = checkpoint.progress["random"].items()
     return arrays | {f"random/{purpose}": _as_bytes(state) for purpose, state in states}

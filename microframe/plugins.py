@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -33,8 +33,6 @@ ENTRY_POINT_GROUP = "microframe"
 STANDARD = "standard"
 LOCAL = "local"
 
-Function = TypeVar("Function")
-
 hookimpl = pluggy.HookimplMarker("microframe")
 hookspec = pluggy.HookspecMarker("microframe")
 
@@ -43,12 +41,14 @@ class Hooks:
     """What a plugin may implement, each function marked with `microframe.hookimpl`."""
 
     @hookspec
-    def microframe_components(self) -> list[type[Component]]:  # type: ignore[empty-body]
+    def microframe_components(self) -> list[type[Component]]:
         """The component classes that the plugin provides."""
+        return []
 
     @hookspec
-    def microframe_commands(self) -> list[click.Command]:  # type: ignore[empty-body]
+    def microframe_commands(self) -> list[click.Command]:
         """The click commands that the plugin adds to ``microframe``."""
+        return []
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,8 @@ def as_rows(values: Any, dtype: np.dtype[Any] | None = None) -> Rows:
     h5py = sys.modules.get("h5py")
     is_dataset = h5py is not None and isinstance(values, h5py.Dataset)
     if is_dataset or (isinstance(getattr(values, "dtype", None), np.dtype) and not hasattr(values, "__array__")):
-        return values  # type: ignore[no-any-return]
+        rows: Rows = values
+        return rows
     array = as_array(values, "inputs")
     if array.dtype.kind not in "buif":
         raise DataError(f"expected an array of numbers, received dtype {array.dtype}")

@@ -143,11 +143,11 @@ class Run:
         with np.errstate(all="ignore"):
             try:
                 self._notify("training_begin")
+                self._last_good = self.checkpoint()
             except BaseException:
                 self.undo()
                 raise
             self.undo = _nothing
-            self._last_good = self.checkpoint()
             try:
                 while not self._finished and self.epoch < self.settings.epochs and self.stopping is None:
                     self._train_epoch()

@@ -56,10 +56,10 @@ class TrainingPass:
         """Fill the network's gradients from the gradient with respect to the output; gives that of the input."""
         if not self._is_chain:
             return self._backward_graph(dy)
-        dx: Any = dy
+        dx: Array | None = dy
         for backward, ctx in self._backward_chain:
             dx = backward(ctx, dx)
-        return dx  # type: ignore[no-any-return]
+        return dx
 
     def _forward_graph(self, x: Array) -> Array:
         values = [x]

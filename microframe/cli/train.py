@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from microframe.cli import INTERRUPTED
 from microframe.cli.options import common_options, json_option, output_options, set_option
 from microframe.cli.output import check_output, print_json, print_table
 from microframe.errors import ConfigError, TrainingDivergedError, UsageError
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from microframe.interfaces.callback import Listener
     from microframe.model import Model
     from microframe.training import Run
-
-INTERRUPTED = 130
 
 
 def train_options(command: Any) -> Any:

@@ -18,7 +18,7 @@ def model(task: Task) -> microframe.Model:
         {"type": "dense", "units": units, "activation": activation}
         for units, activation in zip(task.sizes[1:], task.activations, strict=True)
     ]
-    built = microframe.Model(layers, dtype=task.dtype).build(task.sizes[:1])  # type: ignore[arg-type]
+    built = microframe.Model(layers, dtype=task.dtype).build(task.sizes[:1])  # type: ignore[arg-type]  # a task's dtype is a plain string
     for views, (kernel, bias) in zip(built.network.weights.values(), weights(task), strict=True):
         views["kernel"][:], views["bias"][:] = kernel, bias
     return built

@@ -105,12 +105,12 @@ def test_spirals_wind_about_each_other():
 
 @pytest.mark.parametrize("source", [Line, Kink, Spirals])
 def test_noise_follows_the_seed_and_leaves_the_global_generator_alone(source):
-    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 - the global state is what is tested
     first, again, other = (source(noise=1.0, seed=seed).load() for seed in (3, 3, 4))
     for name in ("inputs", "target"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
     assert not np.array_equal(np.c_[first.inputs, first.target], np.c_[other.inputs, other.target])
-    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002 - the global state is what is tested
 
 
 def test_bit_inversion_turns_every_bit():

@@ -32,7 +32,7 @@ def train(task: Task, threads: int) -> dict[str, Any]:
         for inputs, expected in _batches(task, x, target, torch.from_numpy(order)):
             optimizer.zero_grad()
             loss = loss_of(network(inputs), expected)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # PyTorch does not annotate it
             optimizer.step()
             total += loss.item() * len(inputs)
         losses.append(total / task.rows)
