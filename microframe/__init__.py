@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from microframe.version import __version__
 
 if TYPE_CHECKING:
-    from microframe.component import Component, Part, config
+    from microframe.component import Component, Example, Part, config
     from microframe.errors import (
         ConfigError,
         DataError,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from microframe.registry import register
 
 _HOMES = {
-    "component": ["Component", "Part", "config"],
+    "component": ["Component", "Example", "Part", "config"],
     "errors": [
         "ConfigError",
         "DataError",
@@ -84,6 +84,7 @@ __all__ = [
     "Context",
     "DataError",
     "Dataset",
+    "Example",
     "FittedLayer",
     "History",
     "Initializer",

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from microframe.errors import PluginError, Problem
+from microframe.errors import PluginError, Problem, UsageError
 from microframe.settings import Part, Path, Settings, config
 from microframe.values import describe, describe_value
 
-__all__ = ["Component", "Part", "config"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from microframe.arrays import Array, Shape
+
+__all__ = ["Component", "Example", "Part", "config"]
+
+RESERVED = ("type", "kind", "version", "interface_version")
+"""Class attributes of every component, which no field may be called."""
 
 
 class Component(Settings, ABC):
@@ -24,14 +33,47 @@ class Component(Settings, ABC):
 
     kind: ClassVar[str] = ""
     type: ClassVar[str] = ""
+    interface_version: ClassVar[int] = 1
+    """The version of the interface that the component implements, set by the interface."""
+
+    version: ClassVar[int] = 1
+    """The version of the component's fields and arrays: to be raised, with an `upgrade`, when one saved by an older
+    version would otherwise be read wrongly or not at all."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if "type" not in cls.__dict__:
             cls.type = snake_case(cls.__name__)
-        for field in cls.fields():
-            if field.name in {"type", "kind"}:
-                raise TypeError(f"{cls.__qualname__}.{field.name} is no field: write {field.name} = ... without a type")
+        for own in cls.fields():
+            if own.name in RESERVED:
+                raise TypeError(f"{cls.__qualname__}.{own.name} is no field: write {own.name} = ... without a type")
+
+    @classmethod
+    def examples(cls) -> Iterable[Component | Example]:
+        """Instances that show the component at work, for the conformance checks and for readers.
+
+        The default is one with every field at its default; a class with required fields gives its own.
+
+        Raises:
+            UsageError: there is a required field, and the class says no values for it.
+        """
+        required = [own.name for own in cls.fields() if own.default is MISSING]
+        if required:
+            raise UsageError(
+                f"{cls.__qualname__} has no example: {', '.join(required)} must be given, so it needs a classmethod "
+                f"examples() that returns a list of instances"
+            )
+        return [cls()]
+
+    @classmethod
+    def upgrade(cls, config: dict[str, Any], from_version: int) -> dict[str, Any]:
+        """The fields of a component that version `from_version` of this class saved, as this version knows them.
+
+        Args:
+            config: the fields as plain JSON values, by name.
+            from_version: less than `version`.
+        """
+        return config
 
     @classmethod
     def from_value(cls, value: Any, path: Path, problems: list[Problem]) -> Any:
@@ -69,6 +111,28 @@ class Component(Settings, ABC):
         fields = super().to_config()
         name = registry.reference(type(self))
         return {"type": name, **fields} if fields else name
+
+
+@dataclass(frozen=True)
+class Example:
+    """A component, and what it needs to be shown at work.
+
+    Attributes:
+        component: the instance.
+        inputs: for a layer, each of its inputs: the shape of one sample, or an array of samples (samples, *shape) where
+            random numbers won't do, as for a mask or for whole numbers. Without them, shapes are tried until one fits.
+        reference: the result by other means, for instance the formula in plain NumPy. For a layer
+            ``reference(parameters, *inputs)``, in inference, where parameters are by name; for an activation
+            ``reference(x)``; for a loss ``reference(prediction, target)``, the mean over the batch; for a metric the
+            same, its value; for an optimizer ``reference(parameters, gradients)``, the parameters after one step for
+            each of the gradients; for a schedule ``reference(epoch, epochs)``.
+        files: the content of files by name, which are in the current folder when the component is used.
+    """
+
+    component: Component
+    inputs: tuple[Shape | Array, ...] = ()
+    reference: Callable[..., Any] | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def snake_case(name: str) -> str:

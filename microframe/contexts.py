@@ -35,6 +35,9 @@ class InferenceContext:
     def save(self, *values: Any) -> None:
         """Keep nothing."""
 
+    def nested(self, name: str) -> InferenceContext:
+        return InferenceContext(_nested_arrays(self.parameters, name), _nested_arrays(self.state, name), self.empty)
+
 
 class Arena:
     """Arrays that come back in the same order: set `used` to 0, and the same calls of `empty` give the same arrays."""
@@ -63,7 +66,7 @@ class Arena:
 class TrainingContext(Arena):
     """The context of one layer in training."""
 
-    __slots__ = ("gradients", "needs_input_gradient", "parameters", "rng", "saved", "state")
+    __slots__ = ("_nested", "gradients", "needs_input_gradient", "parameters", "rng", "saved", "state")
 
     training = True
 
@@ -83,6 +86,43 @@ class TrainingContext(Arena):
         self.rng = rng
         self.needs_input_gradient = needs_input_gradient
         self.saved: tuple[Any, ...] = ()
+        self._nested: dict[str, NestedContext] = {}
 
     def save(self, *values: Any) -> None:
         self.saved = values
+
+    def nested(self, name: str) -> NestedContext:
+        if name not in self._nested:
+            self._nested[name] = NestedContext(self, name)
+        return self._nested[name]
+
+
+class NestedContext(TrainingContext):
+    """The context, in training, of a layer inside another one: its own arrays and savings, all else the outer one's."""
+
+    __slots__ = ("_outer",)
+
+    def __init__(self, outer: TrainingContext, name: str) -> None:
+        super().__init__(
+            _nested_arrays(outer.parameters, name),
+            _nested_arrays(outer.gradients, name),
+            _nested_arrays(outer.state, name),
+            outer.rng,
+            outer.dtype,
+            outer.needs_input_gradient,
+        )
+        self._outer = outer
+
+    def empty(self, shape: tuple[int, ...], dtype: Any = None) -> Array:
+        return self._outer.empty(shape, dtype)
+
+
+def _nested_arrays(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
+    """The arrays of the layer inside that is called `name`, by the names that it knows."""
+    prefix = nested_name(name, "")
+    return {path.removeprefix(prefix): array for path, array in arrays.items() if path.startswith(prefix)}
+
+
+def nested_name(name: str, array: str) -> str:
+    """What an array of the layer inside that is called `name` is called outside."""
+    return f"{name}_{array}"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from microframe.arrays import Array, Generator, Shape, zeros_aligned
-from microframe.contexts import InferenceContext
+from microframe.contexts import InferenceContext, nested_name
 from microframe.errors import ConfigError, Problem, expectation
 from microframe.graph import Node, connect
 from microframe.interfaces import Activation, FittedLayer, Initializer, Layer
@@ -42,6 +42,9 @@ class Declarations:
         self._claim(name)
         self.states[name] = (tuple(shape), fill, None if dtype is None else np.dtype(dtype))
 
+    def nested(self, name: str) -> NestedDeclarations:
+        return NestedDeclarations(self, name)
+
     def new_state(self, dtype: np.dtype[Any]) -> dict[str, Array]:
         """The arrays of state as they are at first, by name; of `dtype` where they were declared with none."""
         return {name: np.full(shape, fill, own or dtype) for name, (shape, fill, own) in self.states.items()}
@@ -51,6 +54,23 @@ class Declarations:
             raise ValueError(f"a plain word as the name of an array, not {name!r}")
         if name in self.parameters or name in self.states:
             raise ValueError(f"each array to be declared once, not {name!r} twice")
+
+
+class NestedDeclarations:
+    """The `Scope` of a layer inside another one, which records what both declare."""
+
+    def __init__(self, outer: Declarations | NestedDeclarations, name: str) -> None:
+        self._outer = outer
+        self._name = name
+
+    def parameter(self, name: str, shape: Shape, initializer: Initializer, *, decay: bool = True) -> None:
+        self._outer.parameter(nested_name(self._name, name), shape, initializer, decay=decay)
+
+    def state(self, name: str, shape: Shape, fill: float = 0.0, dtype: str | None = None) -> None:
+        self._outer.state(nested_name(self._name, name), shape, fill, dtype)
+
+    def nested(self, name: str) -> NestedDeclarations:
+        return NestedDeclarations(self, name)
 
 
 class Network:
@@ -230,8 +250,11 @@ def _check_count(layer: Layer, count: int) -> None:
     parameters = list(inspect.signature(layer.build).parameters.values())[1:]
     if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
         return
-    if count != len(parameters):
-        raise ValueError("one input" if len(parameters) == 1 else f"{len(parameters)} inputs")
+    least = sum(parameter.default is inspect.Parameter.empty for parameter in parameters)
+    if not least <= count <= len(parameters):
+        most = len(parameters)
+        some = "one input" if most == 1 else f"{most} inputs"
+        raise ValueError(some if least == most else f"{least} to {most} inputs")
 
 
 def _lay_out(nodes: Sequence[Node], declarations: Sequence[Declarations]) -> Iterable[ParameterSlice]:

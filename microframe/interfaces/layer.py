@@ -37,6 +37,9 @@ class Scope(Protocol):
             dtype: ``"float32"``, ``"float64"`` or ``"int64"``; the network's unless given.
         """
 
+    def nested(self, name: str) -> Scope:
+        """The scope of a layer inside this one, whose arrays are called ``<name>_<array>``."""
+
 
 class Context(Protocol):
     """What the network hands a layer for one forward and, in training, one backward pass."""
@@ -80,6 +83,9 @@ class Context(Protocol):
     def save(self, *values: Any) -> None:
         """Keep `values` for backward, as `saved`; does nothing in inference."""
 
+    def nested(self, name: str) -> Context:
+        """The context of the layer inside this one that was built with ``scope.nested(name)``; it saves for itself."""
+
 
 class Layer(Component):
     """A node of the network.
@@ -103,6 +109,10 @@ class Layer(Component):
     """Whether the last thing that the layer does is to apply its field ``activation``. A loss may then be fused with
     it, for which the layer is used with a linear activation instead."""
 
+    differs_in_training: ClassVar[bool] = False
+    """Whether forward computes something else in training than in inference: it draws noise, or reads other samples of
+    the batch."""
+
     _: KW_ONLY
     name: str | None = None
     inputs: tuple[str, ...] | None = None
@@ -116,6 +126,8 @@ class Layer(Component):
     @abstractmethod
     def build(self, scope: Scope, *input_shapes: Any) -> Shape:
         """Declare the layer's arrays and return the shape of one output sample.
+
+        How many inputs the layer takes is what the signature says; one with a default may be left out.
 
         Raises:
             ValueError: the input shapes are not ones that the layer can work on; say what is expected.
@@ -142,7 +154,8 @@ class Layer(Component):
 
         Returns:
             An array for a layer with one input, a tuple of arrays for one with several. May be None when
-            `ctx.needs_input_gradient` is False.
+            `ctx.needs_input_gradient` is False; None in the tuple stands for an input that the output doesn't follow
+            smoothly, such as a mask.
         """
 
 

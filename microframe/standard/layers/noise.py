@@ -21,6 +21,8 @@ class Dropout(Layer):
     Shapes: (batch, ...) -> the same.
     """
 
+    differs_in_training = True
+
     rate: ProperFraction
 
     def build(self, scope: Scope, input_shape: Shape) -> Shape:
@@ -51,6 +53,8 @@ class GaussianNoise(Layer):
 
     Shapes: (batch, ...) -> the same.
     """
+
+    differs_in_training = True
 
     standard_deviation: NonNegativeFloat
 

@@ -27,6 +27,8 @@ class BatchNorm(Layer):
     Shapes: (batch, ..., features) -> the same.
     """
 
+    differs_in_training = True
+
     momentum: ProperFraction = 0.99
     epsilon: PositiveFloat = 1e-3
     gamma_initializer: Part[Initializer] = Part("ones")
