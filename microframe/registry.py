@@ -6,6 +6,8 @@ plain name asks every plugin; a qualified one (``swish.swish``: plugin, then nam
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from microframe.component import Component
@@ -96,6 +98,27 @@ class Registry:
             raise ConfigError(f"{component.__qualname__} derives from no interface such as microframe.Layer")
         self._add(Provider(LOCAL, component.__module__), component)
         return component
+
+    @contextmanager
+    def registered_locally(self, component: type[Component]) -> Iterator[None]:
+        """Make a class that nobody provides known as ``local.<name>`` for a while; one that somebody does stays theirs."""
+        try:
+            self.provider(component)
+        except ConfigError:
+            pass
+        else:
+            yield
+            return
+        key, local = (component.kind, component.type), self._parts[LOCAL]
+        before = local.get(key)
+        self.register(component)
+        try:
+            yield
+        finally:
+            del self._providers[component]
+            local.pop(key)
+            if before is not None:
+                local[key] = before
 
     def _load_provider_of(self, component: type[Component]) -> None:
         """Register what the package of `component` provides: it may have been imported before its plugin was."""

@@ -1,0 +1,1 @@
+"""The checks of the conformance suite, one module a kind; each lists its functions in ``CHECKS``."""
