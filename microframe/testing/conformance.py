@@ -28,6 +28,8 @@ from microframe.registry import registry
 Subject: TypeAlias = Component | type[Component] | Example
 """What can be checked: a class by its `examples`, an instance, or an example."""
 
+Outcome: TypeAlias = Literal["passed", "failed", "skipped"]
+
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 
@@ -70,7 +72,7 @@ class Result:
     kind: str
     component: str
     check: str
-    outcome: Literal["passed", "failed", "skipped"]
+    outcome: Outcome
     reason: str = ""
 
 
@@ -100,7 +102,7 @@ def check_component(subject: Subject) -> list[Result]:
         assert examples, f"expected at least one example from {component.__qualname__}.examples(), received none"
     except Exception as error:
         return [Result(component.kind, component.type, "examples", "failed", _describe(error))]
-    return [_merge(component, check, examples) for check in checks_of(component.kind)]
+    return [_result(component, check, examples) for check in checks_of(component.kind)]
 
 
 def assert_conforms(subject: Subject) -> None:
@@ -129,12 +131,10 @@ def parametrize_with_checks(*subjects: Subject) -> Callable[[Test], Test]:
 
     cases = []
     for subject in subjects:
-        component = _class_of(subject)
-        for example_number, example in enumerate(examples_of(subject)):
-            number = f"-{example_number}" if example_number else ""
-            for check in checks_of(component.kind):
-                name = f"{component.kind}-{component.type}{number}-{check.name}"
-                cases.append(pytest.param(functools.partial(_check_in_pytest, check, example), id=name))
+        component, examples = _class_of(subject), examples_of(subject)
+        for check in checks_of(component.kind):
+            name = f"{component.kind}-{component.type}-{check.name}"
+            cases.append(pytest.param(functools.partial(_run_in_pytest, check, examples), id=name))
     return pytest.mark.parametrize("check", cases)
 
 
@@ -159,27 +159,44 @@ def _class_of(subject: Subject) -> type[Component]:
     return type(subject.component if isinstance(subject, Example) else subject)
 
 
-def _check_in_pytest(check: Check, example: Example) -> None:
-    import pytest
+def _run(check: Check, examples: Sequence[Example]) -> None:
+    """Run a check on each example.
 
-    try:
-        check(example)
-    except Skipped as reason:
-        pytest.skip(str(reason))
-
-
-def _merge(component: type[Component], check: Check, examples: Sequence[Example]) -> Result:
-    skipped = []
+    Raises:
+        AssertionError: one fails.
+        Skipped: it applies to none of them.
+    """
+    skipped: list[Skipped] = []
     for example in examples:
         try:
             check(example)
         except Skipped as reason:
-            skipped.append(str(reason))
+            skipped.append(reason)
         except Exception as error:
-            reason_of_all = f"{example.component!r}: {_describe(error)}"
-            return Result(component.kind, component.type, check.name, "failed", reason_of_all)
-    outcome: Literal["passed", "skipped"] = "skipped" if len(skipped) == len(examples) else "passed"
-    return Result(component.kind, component.type, check.name, outcome, skipped[0] if outcome == "skipped" else "")
+            raise AssertionError(f"{example.component!r}: {_describe(error)}") from error
+    if len(skipped) == len(examples):
+        raise skipped[0]
+
+
+def _run_in_pytest(check: Check, examples: Sequence[Example]) -> None:
+    import pytest
+
+    try:
+        _run(check, examples)
+    except Skipped as reason:
+        pytest.skip(str(reason))
+
+
+def _result(component: type[Component], check: Check, examples: Sequence[Example]) -> Result:
+    outcome: Outcome = "passed"
+    reason = ""
+    try:
+        _run(check, examples)
+    except Skipped as skipped:
+        outcome, reason = "skipped", str(skipped)
+    except AssertionError as error:
+        outcome, reason = "failed", str(error)
+    return Result(component.kind, component.type, check.name, outcome, reason)
 
 
 def _describe(error: Exception) -> str:

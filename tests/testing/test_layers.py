@@ -11,7 +11,7 @@ def test_right_gradients_pass():
     assert_layer_gradients(Dense(3, "relu"), (4,))
     assert_layer_gradients(Dropout(0.5), (4,))
     assert_layer_gradients(Multiply(), (4,), (4,))
-    assert_layer_gradients(Embedding(5, 3), (4,), categories=5)
+    assert_layer_gradients(Embedding(5, 3), np.arange(12).reshape(3, 4) % 5)
     assert_layer_gradients(Standardize(), (4,))
 
 
@@ -62,7 +62,7 @@ def test_a_missing_input_gradient_is_found():
         def backward(self, ctx, dy):
             super().backward(ctx, dy)
 
-    with pytest.raises(AssertionError, match="'silent' for input 0: expected an array, received None"):
+    with pytest.raises(AssertionError, match="'silent' for its input: expected an array, received None"):
         assert_layer_gradients(Silent(3), (4,))
 
 
@@ -71,7 +71,7 @@ def test_a_wrong_number_of_input_gradients_is_found():
         def backward(self, ctx, dy):
             return super().backward(ctx, dy)[0]
 
-    with pytest.raises(AssertionError, match="expected 2 input gradients, received 1"):
+    with pytest.raises(AssertionError, match="expected backward to return 2 gradients, one an input, received 1"):
         assert_layer_gradients(Short(), (4,), (4,))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from microframe.arrays import Array, Shape
-from microframe.component import Part
+from microframe.component import Component, Example, Part
 from microframe.interfaces import Activation, Context, Layer, Scope
 
 
@@ -38,3 +38,7 @@ class ActivationLayer(Layer):
 
     def backward(self, ctx: Context, dy: Array) -> Array | None:
         return self.activation.pull_back(ctx, dy, *ctx.saved) if ctx.needs_input_gradient else None
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls("relu"), ((2, 3),)), cls("gelu"), cls("linear")]

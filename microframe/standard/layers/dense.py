@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from microframe.arrays import Array, Shape
-from microframe.component import Part
+from microframe.component import Component, Example, Part
 from microframe.interfaces import Activation, Context, Initializer, Layer, Scope
 from microframe.standard.layers.rows import add_to_rows, rows, sum_rows
 from microframe.values import PositiveInteger
@@ -76,3 +76,11 @@ class Dense(Layer):
         dx = ctx.empty(x.shape)
         dz.dot(ctx.parameters["kernel"].T, dx)
         return dx if dy.ndim == 2 else dx.reshape(*dy.shape[:-1], x.shape[1])
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [
+            Example(cls(4), ((3,),), reference=lambda parameters, x: x @ parameters["kernel"] + parameters["bias"]),
+            Example(cls(4, "leaky_relu", use_bias=False), ((5, 3),)),
+            Example(cls(2, "gelu"), ((4, 5, 3),)),
+        ]

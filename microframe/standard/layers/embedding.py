@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from microframe.arrays import Array, Shape
-from microframe.component import Part
+from microframe.component import Component, Example, Part
 from microframe.errors import DataError
 from microframe.interfaces import Context, Initializer, Layer, Scope
 from microframe.values import PositiveInteger
@@ -68,3 +68,11 @@ class Embedding(Layer):
         return DataError(
             f"{self.name or self.type}: expected whole numbers from 0 to {self.categories - 1}, received {value}"
         )
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        numbers = np.arange(15).reshape(3, 5) % 7
+        return [
+            Example(cls(7, 3), (numbers,), reference=lambda parameters, x: parameters["embeddings"][x]),
+            Example(cls(7, 3), (np.arange(6),)),
+        ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from microframe.arrays import Array, Shape
+from microframe.component import Component, Example
 from microframe.interfaces import Context, Layer, Scope
 
 
@@ -27,6 +30,10 @@ class Add(Layer):
     def backward(self, ctx: Context, dy: Array) -> tuple[Array, ...]:
         (count,) = ctx.saved
         return tuple(dy for _ in range(count))
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls(), ((2, 3),) * count, reference=lambda _, *inputs: sum(inputs)) for count in (2, 3)]
 
 
 class Multiply(Layer):
@@ -56,6 +63,10 @@ class Multiply(Layer):
                 dx *= x
             gradients.append(dx)
         return tuple(gradients)
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls(), ((2, 3),) * count, reference=lambda _, *inputs: math.prod(inputs)) for count in (2, 3)]
 
 
 class Concatenate(Layer):
@@ -101,6 +112,14 @@ class Concatenate(Layer):
             np.copyto(dx, part)
             gradients.append(dx)
         return tuple(gradients)
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [
+            Example(cls(), ((4,), (2,), (3,)), reference=lambda _, *inputs: np.concatenate(inputs, axis=1)),
+            Example(cls(0), ((4, 2), (1, 2))),
+            Example(cls(-2), ((2, 3, 2), (2, 1, 2))),
+        ]
 
 
 def _common_shape(input_shapes: tuple[Shape, ...]) -> Shape:

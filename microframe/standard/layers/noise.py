@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from microframe.arrays import Array, Shape
+from microframe.component import Component, Example
 from microframe.interfaces import Context, Layer, Scope
 from microframe.values import NonNegativeFloat, ProperFraction
 
@@ -44,6 +45,10 @@ class Dropout(Layer):
         (mask,) = ctx.saved
         return np.multiply(dy, mask, out=ctx.empty(dy.shape)) if ctx.needs_input_gradient else None
 
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [cls(0.4), cls(0.0)]
+
 
 class GaussianNoise(Layer):
     """x plus normal noise of mean 0, drawn for each element.
@@ -72,3 +77,7 @@ class GaussianNoise(Layer):
 
     def backward(self, ctx: Context, dy: Array) -> Array:
         return dy
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [cls(0.3)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from microframe.arrays import Array, Shape
-from microframe.component import Part
+from microframe.component import Component, Example, Part
 from microframe.interfaces import Context, Initializer, Layer, Scope
 from microframe.standard.layers.rows import rows, sum_each_row, sum_rows
 from microframe.values import PositiveFloat, ProperFraction
@@ -90,6 +90,10 @@ class BatchNorm(Layer):
         value *= 1 - self.momentum
         moving += value
 
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [cls(), Example(cls(momentum=0.5, epsilon=0.1), ((3, 2, 4),))]
+
 
 class LayerNorm(Layer):
     """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with mean and variance over the last axis.
@@ -144,6 +148,10 @@ class LayerNorm(Layer):
         np.subtract(d_normal, out, out=out)
         out /= deviation
         return dx
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [cls(), Example(cls(epsilon=0.1), ((5, 4),))]
 
 
 def _declare_scale_and_shift(scope: Scope, input_shape: Shape, gamma: Initializer, beta: Initializer) -> None:

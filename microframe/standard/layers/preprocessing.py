@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from microframe.arrays import Array, Shape
+from microframe.component import Component, Example
 from microframe.errors import DataError
 from microframe.interfaces import Context, FittedLayer, Scope
 from microframe.standard.layers.rows import rows
@@ -53,6 +54,10 @@ class Standardize(FittedLayer):
         if not ctx.needs_input_gradient:
             return None
         return np.divide(dy, ctx.state["scale"], out=ctx.empty(dy.shape), casting="same_kind")
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls(), (shape,)) for shape in ((3,), (4, 5, 3))]
 
 
 class MinMax(FittedLayer):
@@ -113,6 +118,10 @@ class MinMax(FittedLayer):
         dx = np.divide(dy, ctx.state["range"], out=ctx.empty(dy.shape), casting="same_kind")
         dx *= self.high - self.low
         return dx
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls(), ((3,),)), Example(cls(-2, 5), ((4, 3),))]
 
 
 class _Moments:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from microframe.arrays import Array, Shape
+from microframe.component import Component, Example
 from microframe.interfaces import Context, Layer, Scope
 
 
@@ -23,6 +24,10 @@ class Flatten(Layer):
 
     def backward(self, ctx: Context, dy: Array) -> Array:
         return dy.reshape(ctx.saved[0])
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls(), ((2, 3, 4),), reference=lambda _, x: x.reshape(len(x), 24)), cls()]
 
 
 class Reshape(Layer):
@@ -59,3 +64,7 @@ class Reshape(Layer):
             return self.shape
         remaining = math.prod(input_shape) // -math.prod(self.shape)
         return tuple(remaining if extent == -1 else extent for extent in self.shape)
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls((3, -1)), ((2, 6),), reference=lambda _, x: x.reshape(len(x), 3, 4))]
