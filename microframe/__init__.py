@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         MicroframeError,
         ModelFileError,
         PluginError,
+        ProviderVersionWarning,
         TrainingDivergedError,
         UsageError,
     )
@@ -50,6 +51,7 @@ _HOMES = {
         "MicroframeError",
         "ModelFileError",
         "PluginError",
+        "ProviderVersionWarning",
         "TrainingDivergedError",
         "UsageError",
     ],
@@ -98,6 +100,7 @@ __all__ = [
     "OptimizerContext",
     "Part",
     "PluginError",
+    "ProviderVersionWarning",
     "Schedule",
     "Scope",
     "Source",

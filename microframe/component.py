@@ -47,6 +47,8 @@ class Component(Settings, ABC):
         for own in cls.fields():
             if own.name in RESERVED:
                 raise TypeError(f"{cls.__qualname__}.{own.name} is no field: write {own.name} = ... without a type")
+        if not (isinstance(cls.version, int) and cls.version >= 1):
+            raise TypeError(f"{cls.__qualname__}.version: expected a whole number of at least 1, not {cls.version!r}")
 
     @classmethod
     def examples(cls) -> Iterable[Component | Example]:
@@ -69,9 +71,17 @@ class Component(Settings, ABC):
     def upgrade(cls, config: dict[str, Any], from_version: int) -> dict[str, Any]:
         """The fields of a component that version `from_version` of this class saved, as this version knows them.
 
+        It is called when a model file is loaded, before the fields are checked; the arrays of the file are as they
+        were, so their names and shapes must still be what `build` declares.
+
         Args:
-            config: the fields as plain JSON values, by name.
+            config: the fields as plain JSON values, by name, which may be changed; a field that is None by default and
+                was None is not among them. A component inside, a name or a table with its ``type``, stands as it was
+                saved too, and is upgraded afterwards.
             from_version: less than `version`.
+
+        Returns:
+            The fields by name, without ``type``.
         """
         return config
 
@@ -121,6 +131,7 @@ class Example:
         component: the instance.
         inputs: for a layer, each of its inputs: the shape of one sample, or an array of samples (samples, *shape) where
             random numbers won't do, as for a mask or for whole numbers. Without them, shapes are tried until one fits.
+            For a loss or a metric, a prediction and a target; for an initializer, shapes to fill.
         reference: the result by other means, for instance the formula in plain NumPy. For a layer
             ``reference(parameters, *inputs)``, in inference, where parameters are by name; for an activation
             ``reference(x)``; for a loss ``reference(prediction, target)``, the mean over the batch; for a metric the

@@ -97,24 +97,44 @@ class TrainingContext(Arena):
         return self._nested[name]
 
 
-class NestedContext(TrainingContext):
+class NestedContext:
     """The context, in training, of a layer inside another one: its own arrays and savings, all else the outer one's."""
 
-    __slots__ = ("_outer",)
+    __slots__ = ("_name", "_nested", "_outer", "empty", "gradients", "parameters", "saved")
 
-    def __init__(self, outer: TrainingContext, name: str) -> None:
-        super().__init__(
-            _nested_arrays(outer.parameters, name),
-            _nested_arrays(outer.gradients, name),
-            _nested_arrays(outer.state, name),
-            outer.rng,
-            outer.dtype,
-            outer.needs_input_gradient,
-        )
+    training = True
+    parameters: Mapping[str, Array]
+    gradients: Mapping[str, Array]
+    empty: Callable[..., Array]
+
+    def __init__(self, outer: TrainingContext | NestedContext, name: str) -> None:
         self._outer = outer
+        self._name = name
+        self.parameters = _nested_arrays(outer.parameters, name)
+        self.gradients = _nested_arrays(outer.gradients, name)
+        self.empty = outer.empty
+        self.saved: tuple[Any, ...] = ()
+        self._nested: dict[str, NestedContext] = {}
 
-    def empty(self, shape: tuple[int, ...], dtype: Any = None) -> Array:
-        return self._outer.empty(shape, dtype)
+    @property
+    def state(self) -> Mapping[str, Array]:
+        return _nested_arrays(self._outer.state, self._name)
+
+    @property
+    def rng(self) -> Generator:
+        return self._outer.rng
+
+    @property
+    def needs_input_gradient(self) -> bool:
+        return self._outer.needs_input_gradient
+
+    def save(self, *values: Any) -> None:
+        self.saved = values
+
+    def nested(self, name: str) -> NestedContext:
+        if name not in self._nested:
+            self._nested[name] = NestedContext(self, name)
+        return self._nested[name]
 
 
 def _nested_arrays(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:

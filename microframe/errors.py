@@ -1,4 +1,4 @@
-"""Everything that microframe raises on purpose, and the exit code each leads to."""
+"""Everything that microframe raises on purpose, the exit code each leads to, and what it warns of."""
 
 from __future__ import annotations
 
@@ -75,6 +75,10 @@ class PluginError(MicroframeError):
     """A plugin that is missing, broken, or in conflict with another one."""
 
     exit_code = 5
+
+
+class ProviderVersionWarning(UserWarning):
+    """A plugin that is installed in another version than the one that a model file was saved with."""
 
 
 class ModelFileError(MicroframeError):

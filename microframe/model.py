@@ -12,19 +12,21 @@ import numpy as np
 from microframe.arrays import Array, Shape
 from microframe.checkpoint import Checkpoint
 from microframe.configuration import Configuration, Training, read_configuration
-from microframe.errors import ConfigError, DataError, ModelFileError, PluginError, UsageError
+from microframe.errors import ConfigError, DataError, ModelFileError, UsageError
 from microframe.evaluation import BATCH_ROWS, evaluate, fuse, metrics_beside, outputs
 from microframe.frames import in_order
 from microframe.history import History
 from microframe.interfaces import Callback, Layer, Loss, Metric, Optimizer
 from microframe.interfaces.callback import Listener
 from microframe.network import Network
-from microframe.packing import installation_advice, pack, providers, unpack
+from microframe.packing import pack, unpack
 from microframe.preparation import Parts, check_inputs
+from microframe.providers import Record, record_all
 from microframe.quiet import quietly
 from microframe.randomness import generator
 from microframe.samples import Samples, Split, as_rows
 from microframe.storage import DAMAGE, ModelFile, write_model_file
+from microframe.stored_configuration import StoredConfiguration
 
 if TYPE_CHECKING:
     from microframe.summary import Summary
@@ -68,7 +70,7 @@ class Model:
 
     def _set_up(self, configuration: Configuration) -> None:
         self._configuration: Configuration | None = configuration
-        self._stored: Mapping[str, Any] = {}
+        self._stored: StoredConfiguration | None = None
         self.layers = configuration.layers
         self.dtype = configuration.dtype
         self.threshold = 0.5
@@ -108,16 +110,15 @@ class Model:
         """What the model was made from, with the training it has seen.
 
         Of a model from a file, the parts that only training needs are looked up when this is first read, so that
-        predicting does without the plugins that provide them.
+        predicting does without the plugins that provide them. A `ProviderVersionWarning` names one that is installed in
+        another version than the file records.
 
         Raises:
-            PluginError: a plugin that provides one of them is missing or broken.
+            PluginError: a plugin that provides one of them is missing, broken or too old.
         """
         if self._configuration is None:
-            try:
-                self._configuration = Configuration.parse(self._stored["config"])
-            except PluginError as error:
-                raise PluginError(f"{error}{installation_advice(self._stored)}") from error
+            assert self._stored is not None
+            self._configuration = self._stored.whole(self.layers)
         return self._configuration
 
     @property
@@ -333,33 +334,43 @@ class Model:
     def load(cls, path: str | os.PathLike[str]) -> Model:
         """The model in a file.
 
+        Only the plugins that provide its layers are imported. A `ProviderVersionWarning` names one that is installed in
+        another version than the file records; what an older version of a component saved is upgraded by it.
+
         Raises:
             ModelFileError: it is not a model file, or is damaged.
-            PluginError: a plugin that provides one of the model's parts is missing or broken.
+            PluginError: a plugin that provides one of the model's parts is missing, broken or too old; the message has
+                the line that installs all that is missing.
         """
         model = cls.__new__(cls)
         with ModelFile(path) as file:
             try:
-                values = file.manifest["config"]
-                model._set_up(Configuration.parse({"layers": values["layers"], "dtype": values["dtype"]}))
-                model._configuration, model._stored = None, file.manifest
+                stored = StoredConfiguration(file.path, file.manifest)
+                model._set_up(stored.network())
+                model._configuration, model._stored = None, stored
                 model._network = unpack(file, model)
-            except PluginError as error:
-                raise PluginError(f"{path}: {error}{installation_advice(file.manifest)}") from error
             except ConfigError as error:
                 raise ModelFileError(f"{path}: the configuration in it is not valid here: {error}") from error
+            except UsageError:  # of the caller's, not of the file
+                raise
             except DAMAGE as error:
                 raise ModelFileError(f"{path}: the manifest is not that of a model: {error!r}") from error
         return model
 
-    def stored_configuration(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """The configuration as plain values, and who provides its parts, for a file.
+    def stored_configuration(self) -> tuple[Mapping[str, Any], dict[str, Record]]:
+        """The configuration as plain values, and who provides its components, by kind and name, for a file.
 
-        Those of a model from a file whose training parts nobody has asked for are the file's own.
+        Of a model from a file whose training parts nobody has asked for, those are as in that file.
         """
         if self._configuration is None:
-            return self._stored["config"], self._stored["providers"]
-        return self._configuration.to_config(), providers(self._configuration)
+            assert self._stored is not None
+            return self._stored.with_layers(self.layers)
+        return self._configuration.to_config(), record_all(self._configuration)
+
+    @property
+    def recorded_providers(self) -> Mapping[str, Record]:
+        """Who provided the components when the file was saved that the model is from, by kind and name; else empty."""
+        return {} if self._stored is None else self._stored.records
 
     def summary(self, input_shape: Shape | None = None) -> Summary:
         """The layers with their shapes and parameter counts; prints well, also in a notebook.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,12 @@ import numpy as np
 
 from microframe.arrays import Array
 from microframe.checkpoint import Checkpoint, copy_network
-from microframe.component import Component
 from microframe.errors import ModelFileError
 from microframe.history import History
 from microframe.interfaces.optimizer import ParameterSlice
 from microframe.network import Network
 from microframe.preparation import Parts
-from microframe.registry import registry
-from microframe.settings import Settings
+from microframe.providers import to_json
 from microframe.storage import ModelFile, check_tensors, finite, restored
 from microframe.version import __version__
 
@@ -32,7 +30,7 @@ _PARTS = ("train", "validation", "test")
 def pack(model: Model, checkpoint: Checkpoint | None) -> tuple[dict[str, Any], dict[str, Array]]:
     """The manifest and the tensors of a model's file; see `microframe.storage`."""
     network = model.network
-    configuration, origins = model.stored_configuration()
+    configuration, records = model.stored_configuration()
     manifest = {
         "config": configuration,
         "input_shape": list(network.input_shape),
@@ -49,7 +47,7 @@ def pack(model: Model, checkpoint: Checkpoint | None) -> tuple[dict[str, Any], d
         "history": _pairs(model.history),
         "results": {part: _pairs(History.of(values)) for part, values in model.results.items()},
         "microframe": __version__,
-        "providers": origins,
+        "providers": to_json(records),
         "progress": None,
     }
     tensors = {f"weights/{path}": array for path, array in weights(network).items()}
@@ -143,40 +141,6 @@ def weights(network: Network) -> dict[str, Array]:
         for layer, arrays in views.items()
         for name, array in arrays.items()
     }
-
-
-def providers(settings: Settings) -> dict[str, dict[str, str | None]]:
-    """Who provides each component in `settings`, by kind and name: plugin, distribution and version."""
-    found: dict[str, dict[str, str | None]] = {}
-    for component in components(settings):
-        provider = registry.provider(type(component))
-        found[f"{component.kind}:{registry.reference(type(component))}"] = {
-            "plugin": provider.name,
-            "distribution": provider.distribution,
-            "version": provider.version,
-        }
-    return found
-
-
-def installation_advice(manifest: Mapping[str, Any]) -> str:
-    """How to install the distributions that a file names and that are not there; empty where none is missing."""
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    wanted = set()
-    for provider in manifest.get("providers", {}).values():
-        if provider["distribution"] is not None:
-            try:
-                distribution(provider["distribution"])
-            except PackageNotFoundError:
-                wanted.add(f'"{provider["distribution"]}>={provider["version"]}"')
-    return f"; pip install {' '.join(sorted(wanted))}" if wanted else ""
-
-
-def components(value: Any) -> list[Component]:
-    """Every component inside `value`, itself included."""
-    inner = value if isinstance(value, tuple) else value.field_values() if isinstance(value, Settings) else ()
-    here = [value] if isinstance(value, Component) else []
-    return here + [component for element in inner for component in components(element)]
 
 
 def _pairs(history: History) -> list[tuple[str, list[Any]]]:

@@ -1,4 +1,4 @@
-"""Plugins: the hooks they implement, how they are found, and how a broken one is kept from doing harm.
+"""Plugins: how they are imported, and how a broken one is kept from doing harm.
 
 A plugin is a module that implements one or both hooks of `Hooks`. An installed one is found by its entry point in
 the group ``microframe``; looking at what is installed reads metadata only, and a plugin is imported when a name is
@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import sys
-from collections.abc import Iterable
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,133 +23,110 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from microframe.component import Component
+from microframe.discovery import LOCAL, STANDARD, Discovery, Provider, provider_of
 from microframe.errors import PluginError, nearest
+from microframe.hooks import Hooks, check_commands, check_components, check_fields, check_hooks, hookimpl, returned
 from microframe.version import __version__
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     import click
 
-ENTRY_POINT_GROUP = "microframe"
-STANDARD = "standard"
-LOCAL = "local"
-
-hookimpl = pluggy.HookimplMarker("microframe")
-hookspec = pluggy.HookspecMarker("microframe")
-
-
-class Hooks:
-    """What a plugin may implement, each function marked with `microframe.hookimpl`."""
-
-    @hookspec
-    def microframe_components(self) -> list[type[Component]]:
-        """The component classes that the plugin provides."""
-        return []
-
-    @hookspec
-    def microframe_commands(self) -> list[click.Command]:
-        """The click commands that the plugin adds to ``microframe``."""
-        return []
+__all__ = [
+    "LOCAL",
+    "STANDARD",
+    "Failure",
+    "Hooks",
+    "Plugins",
+    "Provider",
+    "hookimpl",
+    "plural",
+    "standard_module",
+    "standard_provider",
+]
 
 
 @dataclass(frozen=True)
-class Provider:
-    """Who provides a part: the plugin's name, and the distribution it was installed with, if it was."""
+class Failure:
+    """Why a plugin was left out: in a line, and where in its code that was."""
 
-    name: str
-    module: str
-    distribution: str | None = None
-    version: str | None = None
-
-    @property
-    def module_name(self) -> str:
-        """The last part of the module's name, or of the file's without its ending."""
-        return Path(self.module).stem if self.module.endswith(".py") else self.module.rpartition(".")[2]
-
-    def __str__(self) -> str:
-        origin = f"{self.distribution} {self.version}" if self.distribution else self.module
-        return f"{self.name} ({origin})"
+    reason: str
+    traceback: str
 
 
-class Plugins:
+@dataclass(frozen=True)
+class Loaded:
+    """A plugin that was imported and is as it should be."""
+
+    provider: Provider
+    module: ModuleType
+    components: tuple[type[Component], ...]
+
+
+class Plugins(Discovery):
     """The plugins within reach of this process, each imported only when it is asked for.
 
     Attributes:
-        broken: the reason why a plugin was left out, by plugin name.
+        failures: why plugins were left out, by plugin name.
     """
 
     def __init__(self) -> None:
-        self.broken: dict[str, str] = {}
-        self._blocked: set[str] = set()
-        self._all_blocked = False
-        self._added: dict[str, Provider] = {}
-        self._loaded: dict[str, ModuleType] = {}
+        super().__init__()
+        self.failures: dict[str, Failure] = {}
+        self._loading: set[str] = set()
+        self._loaded: dict[str, Loaded] = {}
+        self._seconds: dict[str, float] = {}
         self._manager = pluggy.PluginManager("microframe")
         self._manager.add_hookspecs(Hooks)
 
-    def block(self, *names: str) -> None:
-        """Leave plugins out, by plugin or distribution name, before they are imported."""
-        self._blocked.update(_normal(name) for name in names)
+    @property
+    def broken(self) -> dict[str, str]:
+        """The reason why a plugin was left out, by plugin name."""
+        return {name: failure.reason for name, failure in self.failures.items()}
 
-    def block_all(self) -> None:
-        """Leave out every installed plugin; those given to `add` still count."""
-        self._all_blocked = True
+    def seconds(self, name: str) -> float | None:
+        """How long the import of the plugin `name` took, also where it failed; None where there was none."""
+        return self._seconds.get(name)
 
     def add(self, file_or_module: str) -> Provider:
         """Take in a plugin that isn't installed: a path ending in ``.py``, or the name of a module.
 
+        A module that an installed plugin consists of is that plugin.
+
         Raises:
             PluginError: it cannot be imported, or its name is taken.
         """
-        is_file = file_or_module.endswith(".py")
-        name = Path(file_or_module).stem if is_file else file_or_module.rpartition(".")[2]
-        if self._added.get(name, Provider(name, file_or_module)).module != file_or_module:
-            raise PluginError(f"two plugins are called {name!r}: {self._added[name].module} and {file_or_module}")
-        self._added[name] = Provider(name, file_or_module)
-        if self.load(name) is None:
-            raise PluginError(f"plugin {file_or_module}: {self.broken[name]}")
-        return self._added[name]
+        installed = (offer for offer in self.available().values() if offer.module == file_or_module)
+        provider = next(installed, provider_of(file_or_module))
+        taken = self._loaded[provider.name].provider if provider.name in self._loaded else provider
+        if taken.module != file_or_module:
+            raise PluginError(f"two plugins are called {provider.name!r}: {taken.module} and {file_or_module}")
+        if provider.name not in self._loaded:
+            try:
+                self._load(provider)
+            except (Exception, SystemExit) as error:
+                raise PluginError(f"plugin {file_or_module}: {_reason(error)}{_file_of(provider, error)}") from error
+        self.failures.pop(provider.name, None)
+        if not provider.is_installed:
+            self._added[provider.name] = provider
+        return provider
 
-    def added(self) -> list[str]:
-        """The plugins that `add` took in."""
-        return list(self._added)
+    def load(self, name: str) -> Loaded | None:
+        """Import the plugin `name`, once; a broken one gives None, a line on stderr and a reason in `broken`.
 
-    def available(self) -> dict[str, Provider]:
-        """Every plugin that is installed or was added and not blocked, from metadata alone."""
-        found = {} if self._all_blocked else self._installed()
-        return {name: offers[0] for name, offers in found.items() if len(offers) == 1} | self._added
-
-    def clashing(self) -> dict[str, list[Provider]]:
-        """The plugin names that several distributions claim, with their claimants."""
-        found = {} if self._all_blocked else self._installed()
-        return {name: offers for name, offers in found.items() if len(offers) > 1 and name not in self._added}
-
-    def blocked(self) -> dict[str, Provider]:
-        """The installed plugins that are left out on request."""
-        if self._all_blocked:
-            return {name: offers[0] for name, offers in _entry_points().items()}
-        return {name: offer for name, offers in _entry_points().items() for offer in offers if self._is_blocked(offer)}
-
-    def load(self, name: str) -> ModuleType | None:
-        """Import the plugin `name`, once; a broken one gives None, a line on stderr and a reason in `broken`."""
-        if name in self._loaded or name in self.broken:
-            return self._loaded.get(name)
-        provider = self.available()[name]
-        try:
-            if name in {STANDARD, LOCAL}:
-                raise PluginError(f"no plugin may be called {name!r}")
-            module = _import(provider)
-            self._register(name, module)
-        except (Exception, SystemExit) as error:
-            self._leave_out(provider, error)
-            return None
-        self._loaded[name] = module
-        return module
+        None as well for one that is asked for while it is being imported.
+        """
+        if name not in self._loaded and name not in self.failures and name not in self._loading:
+            provider = self.available()[name]
+            try:
+                self._load(provider)
+            except (Exception, SystemExit) as error:
+                self._leave_out(provider, error)
+        return self._loaded.get(name)
 
     def load_standard(self, kind: str) -> list[type[Component]]:
         """The standard parts of one kind."""
-        module = importlib.import_module(standard_module(kind))
+        with self._timed(STANDARD):
+            module = importlib.import_module(standard_module(kind))
         name = f"{STANDARD}.{kind}"
         if not self._manager.has_plugin(name):
             self._register(name, module)
@@ -155,105 +134,96 @@ class Plugins:
 
     def components(self, name: str) -> list[type[Component]]:
         """The component classes that the plugin `name` provides; none if it is broken."""
-        module = self.load(name)
-        return self._call("microframe_components", module) if module else []
+        loaded = self.load(name)
+        return list(loaded.components) if loaded else []
 
     def commands(self, name: str) -> list[click.Command]:
         """The click commands that the plugin `name` adds; none if it is broken."""
-        module = self.load(name)
-        try:
-            return _check_commands(self._call("microframe_commands", module)) if module else []
-        except (Exception, SystemExit) as error:
-            self._leave_out(self.available()[name], error)
+        loaded = self.load(name)
+        if loaded is None:
             return []
+        try:
+            commands = self._call("microframe_commands", loaded.module)
+            check_commands(commands)
+        except (Exception, SystemExit) as error:
+            self._leave_out(loaded.provider, error)
+            return []
+        return commands
+
+    def _load(self, provider: Provider) -> None:
+        if provider.name in {STANDARD, LOCAL}:
+            raise PluginError(f"no plugin may be called {provider.name!r}")
+        self._loading.add(provider.name)
+        try:
+            with self._timed(provider.name):
+                module = _import(provider)
+            components = self._register(provider.name, module)
+        finally:
+            self._loading.remove(provider.name)
+        self._loaded[provider.name] = Loaded(provider, module, tuple(components))
 
     def _leave_out(self, provider: Provider, error: BaseException) -> None:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        self.broken[provider.name] = reason
-        self._loaded.pop(provider.name, None)
+        reason = _reason(error)
+        self.failures[provider.name] = Failure(reason, "".join(traceback.format_exception(error)))
+        if self._loaded.pop(provider.name, None) is not None:
+            self._manager.unregister(name=provider.name)
         print(f"microframe: plugin {provider} is left out: {reason}", file=sys.stderr)
 
-    def _installed(self) -> dict[str, list[Provider]]:
-        allowed = {
-            name: [offer for offer in offers if not self._is_blocked(offer)] for name, offers in _entry_points().items()
-        }
-        return {name: offers for name, offers in allowed.items() if offers}
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
 
-    def _is_blocked(self, provider: Provider) -> bool:
-        return bool({_normal(provider.name), _normal(provider.distribution or "")} & self._blocked)
-
-    def _register(self, name: str, module: ModuleType) -> None:
+    def _register(self, name: str, module: ModuleType) -> list[type[Component]]:
         if self._manager.is_registered(module):
             raise PluginError(f"its module is already the plugin {self._manager.get_name(module)!r}")
+        check_hooks(self._manager, module)
         self._manager.register(module, name)
         try:
-            self._check_hooks(module)
             components = self._call("microframe_components", module)
-            _check_components(components)
+            check_components(components)
             if not name.startswith(f"{STANDARD}."):  # tests do that for the standard parts
-                _check_fields(components)
+                check_fields(components)
         except BaseException:
             self._manager.unregister(module)
             raise
-
-    def _check_hooks(self, module: ModuleType) -> None:
-        known = [name for name in vars(Hooks) if name.startswith("microframe_")]
-        implemented = [caller.name for caller in self._manager.get_hookcallers(module) or []]
-        for name in implemented:
-            if name not in known:
-                meant = nearest(name, known)
-                hint = f" (did you mean {meant!r}?)" if meant else ""
-                raise PluginError(f"there is no hook {name!r}{hint}; the hooks are {', '.join(known)}")
-        if not implemented:
-            raise PluginError("it implements no hook; is @microframe.hookimpl missing?")
-        self._manager.check_pending()
+        return components
 
     def _call(self, hook: str, module: ModuleType) -> list[Any]:
         implementations = getattr(self._manager.hook, hook).get_hookimpls()
-        return [item for one in implementations if one.plugin is module for item in one.function()]
+        return [item for one in implementations if one.plugin is module for item in returned(hook, one.function())]
 
 
-def _check_components(components: Iterable[Any]) -> None:
-    seen: dict[tuple[str, str], type[Component]] = {}
-    for component in components:
-        if not (isinstance(component, type) and issubclass(component, Component) and component.kind):
-            raise PluginError(
-                f"microframe_components must give classes derived from an interface such as microframe.Layer, "
-                f"received {component!r}"
-            )
-        if inspect.isabstract(component):
-            missing = ", ".join(sorted(component.__abstractmethods__))
-            raise PluginError(f"{component.__qualname__} lacks what every {component.kind} must have: {missing}")
-        if not component.type.isidentifier():
-            raise PluginError(f"the type of {component.__qualname__}, {component.type!r}, is not a plain word")
-        if seen.setdefault((component.kind, component.type), component) is not component:
-            raise PluginError(f"two of its classes are the {component.kind} {component.type!r}")
+def _reason(error: BaseException) -> str:
+    text = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
 
 
-def _check_fields(components: Iterable[type[Component]]) -> None:
-    from microframe.schema import check_fields
-
-    for component in components:
-        try:
-            check_fields(component)
-        except Exception as error:
-            raise PluginError(f"the fields of {component.__qualname__} cannot be configured: {error}") from error
-
-
-def _check_commands(commands: list[Any]) -> list[click.Command]:
-    import click
-
-    for command in commands:
-        if not isinstance(command, click.Command):
-            raise PluginError(f"microframe_commands must give click commands, received {command!r}")
-    return commands
+def _file_of(provider: Provider, error: BaseException) -> str:
+    """A hint where a file was called by its module's name."""
+    file = f"{provider.module}.py"
+    is_missing = isinstance(error, ModuleNotFoundError) and error.name == provider.module
+    return f" (did you mean {file!r}?)" if is_missing and Path(file).is_file() else ""
 
 
 def _import(provider: Provider) -> ModuleType:
-    if not provider.module.endswith(".py"):
-        return importlib.import_module(provider.module)
-    name = f"microframe_plugin_file.{provider.name}"
-    specification = importlib.util.spec_from_file_location(name, provider.module)
+    if provider.is_file:
+        return _import_file(provider)
+    if not all(part.isidentifier() for part in provider.module.split(".")):
+        raise PluginError(f"expected a path ending in .py or the name of a module, received {provider.module!r}")
+    return importlib.import_module(provider.module)
+
+
+def _import_file(provider: Provider) -> ModuleType:
+    path = Path(provider.module)
+    if not path.is_file():
+        meant = nearest(path.name, (other.name for other in path.parent.glob("*.py")))
+        raise PluginError(f"there is no file {provider.module}" + (f" (did you mean {meant!r}?)" if meant else ""))
+    name = provider.imported_as
+    specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None:
         raise PluginError(f"{provider.module} is not a Python file")
     module = importlib.util.module_from_spec(specification)
@@ -264,29 +234,6 @@ def _import(provider: Provider) -> ModuleType:
         del sys.modules[name]
         raise
     return module
-
-
-def _entry_points() -> dict[str, list[Provider]]:
-    """Every entry point of the group by name, one offer for each distribution; reads metadata only."""
-    from importlib.metadata import entry_points
-
-    found: dict[str, list[Provider]] = {}
-    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-        provider = _provider(entry_point)
-        offers = found.setdefault(provider.name, [])
-        if provider.distribution not in [offer.distribution for offer in offers]:
-            offers.append(provider)
-    return found
-
-
-def _provider(entry_point: EntryPoint) -> Provider:
-    distribution = entry_point.dist
-    name, version = (distribution.name, distribution.version) if distribution else (None, None)
-    return Provider(entry_point.name, entry_point.module, name, version)
-
-
-def _normal(name: str) -> str:
-    return name.lower().replace("-", "_").replace(".", "_")
 
 
 def standard_module(kind: str) -> str:

@@ -6,12 +6,14 @@ plain name asks every plugin; a qualified one (``swish.swish``: plugin, then nam
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 from microframe.component import Component
-from microframe.errors import ConfigError, PluginError, Problem, nearest, one_of
+from microframe.discovery import describe_clash, list_origins
+from microframe.errors import ConfigError, PluginError, Problem, nearest, one_of, shorten
 from microframe.plugins import LOCAL, STANDARD, Plugins, Provider, standard_provider
 
 KINDS = ("layer", "activation", "loss", "optimizer", "initializer", "schedule", "metric", "callback", "source")
@@ -30,6 +32,7 @@ class Registry:
         self.plugins = plugins or Plugins()
         self._parts: dict[str, dict[tuple[str, str], type[Component]]] = {LOCAL: {}}
         self._providers: dict[type[Component], Provider] = {}
+        self._lock = threading.RLock()
 
     def find(
         self, kind: str, name: str, path: tuple[str | int, ...], problems: list[Problem]
@@ -83,7 +86,7 @@ class Registry:
         if component not in self._providers:
             raise ConfigError(
                 f"{component.__module__}.{component.__qualname__} is not registered, so a configuration cannot name "
-                f"it: pass the class to microframe.register, or provide it from a plugin"
+                f"it: pass the class to microframe.register, or provide it from a plugin{self._clash_of(component)}"
             )
         return self._providers[component]
 
@@ -101,7 +104,10 @@ class Registry:
 
     @contextmanager
     def registered_locally(self, component: type[Component]) -> Iterator[None]:
-        """Make a class that nobody provides known as ``local.<name>`` for a while; one that somebody does stays theirs."""
+        """While inside, `component` is known as ``local.<name>``, unless somebody provides it: then nothing changes.
+
+        Whatever had that name before has it again afterwards.
+        """
         try:
             self.provider(component)
         except ConfigError:
@@ -109,33 +115,47 @@ class Registry:
         else:
             yield
             return
-        key, local = (component.kind, component.type), self._parts[LOCAL]
+        local, key = self._parts[LOCAL], (component.kind, component.type)
         before = local.get(key)
         self.register(component)
         try:
             yield
         finally:
             del self._providers[component]
-            local.pop(key)
+            del local[key]
             if before is not None:
                 local[key] = before
+
+    def silent(self) -> list[str]:
+        """The plugins that could not be asked for a name, each with the reason."""
+        return [
+            *(f"{name!r} ({reason})" for name, reason in self.plugins.broken.items()),
+            *(f"{name!r} (claimed by {list_origins(offers)})" for name, offers in self.plugins.clashing().items()),
+            *(f"{name!r} (on request)" for name in self.plugins.blocked()),
+        ]
 
     def _load_provider_of(self, component: type[Component]) -> None:
         """Register what the package of `component` provides: it may have been imported before its plugin was."""
         if component.__module__.startswith("microframe.standard."):
             self._standard(component.kind)
             return
-        package = component.__module__.partition(".")[0]
         for name, provider in self.plugins.available().items():
-            if provider.module.partition(".")[0] == package:
+            if _share_package(provider, component):
                 self._load(name)
+
+    def _clash_of(self, component: type[Component]) -> str:
+        for name, offers in self.plugins.clashing().items():
+            if any(_share_package(offer, component) for offer in offers):
+                return f"; {describe_clash(name, offers)}"
+        return ""
 
     def _standard(self, kind: str) -> dict[tuple[str, str], type[Component]]:
         key = f"{STANDARD}.{kind}"
-        if key not in self._parts:
-            components = self.plugins.load_standard(kind)
-            self._parts[key] = {(kind, component.type): component for component in components}
-            self._providers |= dict.fromkeys(components, standard_provider(kind))
+        with self._lock:
+            if key not in self._parts:
+                components = self.plugins.load_standard(kind)
+                self._providers |= dict.fromkeys(components, standard_provider(kind))
+                self._parts[key] = {(kind, component.type): component for component in components}
         return self._parts[key]
 
     def _third_party_providers(self) -> list[str]:
@@ -155,11 +175,12 @@ class Registry:
     def _qualified(self, provider: str, kind: str, name: str) -> type[Component] | None:
         if provider == STANDARD:
             return self._standard(kind).get((kind, name))
-        clashing = self.plugins.clashing().get(provider)
-        if clashing:
-            listed = " and ".join(str(offer) for offer in clashing)
-            raise PluginError(f"two distributions provide a plugin called {provider!r}: {listed}; leave one out")
-        if provider != LOCAL and provider not in self.plugins.available():
+        offers = self.plugins.offers().get(provider, [])
+        if len(offers) > 1:
+            raise PluginError(
+                f"the {kind} '{provider}.{name}' needs the plugin {provider!r}: {describe_clash(provider, offers)}"
+            )
+        if provider != LOCAL and not offers:
             stand_in = self._stand_in(provider, kind, name)
             if stand_in is not None:
                 return self._load(stand_in).get((kind, name))
@@ -192,30 +213,32 @@ class Registry:
         return candidates[0] if len(candidates) == 1 else None
 
     def _load(self, provider: str) -> dict[tuple[str, str], type[Component]]:
-        if provider not in self._parts:
-            self._parts[provider] = {}  # a plugin may look for parts while it is imported
-            try:
-                components = self.plugins.components(provider)
-            except BaseException:
-                del self._parts[provider]
-                raise
-            for component in components:
-                self._add(self.plugins.available()[provider], component)
-        return self._parts[provider]
+        with self._lock:
+            loaded = None if provider in self._parts else self.plugins.load(provider)
+            if loaded is not None:
+                self._parts[provider] = {}
+                for component in loaded.components:
+                    self._add(loaded.provider, component)
+            return self._parts.get(provider, {})
 
     def _add(self, provider: Provider, component: type[Component]) -> None:
         self._parts.setdefault(provider.name, {})[component.kind, component.type] = component
         self._providers[component] = provider
 
     def _unknown(self, kind: str, name: str, path: tuple[str | int, ...]) -> Problem:
-        names = sorted(self.names(kind), key=lambda known: "." not in known)  # those of plugins first: they are few
+        names = self.names(kind)
         plain = {known.rpartition(".")[2]: known for known in names}
         meant = nearest(name, [*names, *plain])
-        silent = [f"{plugin!r} ({reason})" for plugin, reason in self.plugins.broken.items()]
-        silent += [f"{plugin!r} (two distributions provide it)" for plugin in self.plugins.clashing()]
+        silent = shorten(self.silent())
         expected = f"the name of a known {kind}: {one_of(names)}"
-        received = f"{name!r}" + (f"; a plugin that is left out may provide it: {', '.join(silent)}" if silent else "")
+        received = f"{name!r}" + (f"; a plugin that is left out may provide it: {silent}" if silent else "")
         return Problem(path, expected, received, plain.get(meant, meant) if meant else None)
+
+
+def _share_package(provider: Provider, component: type[Component]) -> bool:
+    if provider.is_file:
+        return component.__module__ == provider.imported_as
+    return component.__module__.partition(".")[0] == provider.module.partition(".")[0]
 
 
 registry = Registry()

@@ -12,9 +12,10 @@ import msgspec
 
 from microframe.component import Component
 from microframe.configuration import Configuration
+from microframe.docstrings import describe_fields, docstring_of, split_docstring
 from microframe.errors import MicroframeError, Problem
 from microframe.registry import KINDS, registry
-from microframe.settings import Part, Settings, parse
+from microframe.settings import Part, Settings, parse, plain
 
 Schema = dict[str, Any]
 
@@ -31,7 +32,7 @@ def configuration_schema() -> Schema:
 
 
 def component_schema(component: type[Component]) -> Schema:
-    """The schema of a table that configures `component`."""
+    """The schema of a table that configures `component`, its fields described as its docstring does."""
     schema = _settings_schema(component)
     schema["properties"] = {"type": {"enum": _names(component)}, **schema["properties"]}
     schema["required"] = ["type", *schema.get("required", [])]
@@ -104,14 +105,22 @@ def _names(component: type[Component]) -> list[str]:
 
 def _settings_schema(settings: type[Settings]) -> Schema:
     fields = settings.fields()
+    summary = " ".join(split_docstring(docstring_of(settings))[0].partition("\n\n")[0].split())
+    texts = describe_fields(settings)
     schema: Schema = {
         "type": "object",
-        "description": " ".join((settings.__doc__ or "").partition("\n\n")[0].split()),
-        "properties": {field.name: _field_schema(settings, field.name) for field in fields},
+        **_description(summary),
+        "properties": {
+            field.name: _field_schema(settings, field.name) | _description(texts.get(field.name)) for field in fields
+        },
         "additionalProperties": False,
     }
     required = [field.name for field in fields if field.default is MISSING]
     return schema | ({"required": required} if required else {})
+
+
+def _description(text: str | None) -> Schema:
+    return {"description": text} if text else {}
 
 
 def _field_schema(settings: type[Settings], name: str) -> Schema:
@@ -122,8 +131,7 @@ def _field_schema(settings: type[Settings], name: str) -> Schema:
         default = settings.parsed_default(name)
     except MicroframeError:  # it names a part of a plugin that is missing or broken
         return schema
-    plain = default.to_config() if isinstance(default, Settings) else default
-    return schema | {"default": list(plain) if isinstance(plain, tuple) else plain}
+    return schema | {"default": plain(default)}
 
 
 def _hint_schema(hint: Any) -> Schema:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, dataclass_transform
 
 from microframe.errors import ConfigError, Problem, error_of, expectation, nearest, one_of
-from microframe.values import check_leaf, describe, describe_value
+from microframe.values import check_leaf, check_tuples, describe, describe_value
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]
@@ -134,7 +134,7 @@ class Settings:
     def to_config(self) -> Any:
         """The fields as plain JSON values."""
         values = ((field, self.__dict__[field.name]) for field in self.fields())
-        return {field.name: _plain(value) for field, value in values if (value, field.default) != (None, None)}
+        return {field.name: plain(value) for field, value in values if (value, field.default) != (None, None)}
 
     def _fill(self, values: Mapping[str, Any], path: Path, problems: list[Problem]) -> None:
         hints = self.field_types()
@@ -177,7 +177,13 @@ def _resolve_annotations(cls: type[Settings]) -> dict[str, Any]:
             f"{cls.__module__}.{cls.__qualname__}: the annotations of a component's fields must be importable at "
             f"run time, not only while type checking: {error}"
         ) from error
-    return {field.name: _unwrap(hints[field.name]) for field in cls.fields()}
+    unwrapped = {field.name: _unwrap(hints[field.name]) for field in cls.fields()}
+    for name, hint in unwrapped.items():
+        try:
+            check_tuples(hint)
+        except TypeError as error:
+            raise TypeError(f"{cls.__qualname__}.{name}: {error}") from error
+    return unwrapped
 
 
 def _unwrap(hint: Any) -> Any:
@@ -240,9 +246,10 @@ def config(settings: Settings) -> Any:
     return settings.to_config()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A field's value as plain JSON values."""
     if isinstance(value, Settings):
         return value.to_config()
     if isinstance(value, tuple):
-        return [_plain(element) for element in value]
+        return [plain(element) for element in value]
     return value

@@ -72,7 +72,12 @@ class TrainingPass:
         """As `backward`; a value that several layers read gets the sum of their gradients."""
         gradients: dict[int, Array] = {len(self._forward): dy}
         for backward, ctx, sources, position in self._backward:
-            result = backward(ctx, gradients.pop(position))
+            upstream = gradients.pop(position, None)
+            if upstream is None:  # whoever reads this value follows it in steps alone, as a mask does
+                for gradient in ctx.gradients.values():
+                    gradient.fill(0)
+                continue
+            result = backward(ctx, upstream)
             results = result if isinstance(result, tuple) else (result,)
             for source, dx in zip(sources, results, strict=True):
                 if source in self._differentiable and dx is not None:

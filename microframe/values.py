@@ -67,6 +67,36 @@ def _choices(hint: Any) -> list[str]:
     return [choice for argument in typing.get_args(hint) for choice in _choices(argument)]
 
 
+def check_tuples(hint: Any) -> None:
+    """Refuse what makes msgspec (seen with 0.22) write over its own memory, so that the process ends without a word.
+
+    Raises:
+        TypeError: somewhere in `hint` a value with bounds and a tuple of fixed length are alternatives.
+    """
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        fixed = [member for member in arguments if _is_fixed_tuple(member)]
+        if fixed and any(map(_is_bounded, arguments)):
+            raise TypeError(
+                f"it is annotated {hint}, and a value with bounds cannot stand beside {fixed[0]}: write that as "
+                f"Annotated[tuple[..., ...], msgspec.Meta(min_length=..., max_length=...)]"
+            )
+    for argument in arguments:
+        check_tuples(argument)
+
+
+def _is_fixed_tuple(hint: Any) -> bool:
+    if typing.get_origin(hint) is typing.Annotated:
+        return _is_fixed_tuple(typing.get_args(hint)[0])
+    return typing.get_origin(hint) is tuple and Ellipsis not in typing.get_args(hint)
+
+
+def _is_bounded(hint: Any) -> bool:
+    bounds = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length")
+    metas = [meta for meta in typing.get_args(hint)[1:] if isinstance(meta, msgspec.Meta)]
+    return any(getattr(meta, bound) is not None for meta in metas for bound in bounds)
+
+
 @functools.cache
 def describe(hint: Any) -> str:
     """What the annotation `hint` asks for, in words: ``"a whole number of at least 1"``."""

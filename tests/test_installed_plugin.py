@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -47,6 +48,15 @@ metrics = ["accuracy"]
 epochs = 3
 """
 
+UPGRADE = """\
+    version = 2
+    slope: float = 1.0
+
+    @classmethod
+    def upgrade(cls, config, from_version):
+        return {"slope": config["beta"]}
+"""
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -80,6 +90,14 @@ class Environment:
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
+    def build(self, *projects: object, into: Path) -> list[Path]:
+        """The wheels of projects."""
+        self.pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", into, *projects)
+        return list(into.glob("*.whl"))
+
+    def install(self, *wheels: Path) -> None:
+        self.pip("install", "--no-deps", "--no-index", *wheels)
+
     @contextmanager
     def without(self, distribution: str) -> Iterator[None]:
         """While inside, `distribution` is not installed."""
@@ -87,7 +105,18 @@ class Environment:
         try:
             yield
         finally:
-            self.pip("install", "--no-deps", "--no-index", self.wheels[distribution])
+            self.install(self.wheels[distribution])
+
+
+def link_dependencies(packages: Path) -> None:
+    """Take what microframe depends on, pip and the build tool from the environment that the tests run in.
+
+    What is called like a plugin of microframe stays out.
+    """
+    for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        for package in Path(folder).iterdir():
+            if "microframe" not in package.name and not (packages / package.name).exists():
+                (packages / package.name).symlink_to(package)
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +125,9 @@ def environment(tmp_path_factory) -> Environment:
     venv.create(folder / "venv", symlinks=os.name == "posix")
     scripts = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
     python = Path(sysconfig.get_path("scripts", "venv", scripts)) / Path(sys.executable).name
-    # what microframe depends on, pip and the build tool come from the environment that the tests run in
-    packages = Path(sysconfig.get_path("purelib", "venv", scripts))
-    (packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    link_dependencies(Path(sysconfig.get_path("purelib", "venv", scripts)))
     found = Environment(python, {}, folder)
-    found.pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", folder, CHECKOUT, SWISH, MOMENTUM)
-    for wheel in folder.glob("*.whl"):
+    for wheel in found.build(CHECKOUT, SWISH, MOMENTUM, into=folder):
         found.wheels[wheel.name.partition("-")[0].replace("_", "-")] = wheel
     found.pip("install", "--no-deps", "--no-index", "--ignore-installed", *found.wheels.values())
     (folder / "net.toml").write_text(NET)
@@ -149,8 +175,15 @@ def test_a_model_that_needs_a_plugin_predicts_in_a_new_process(environment):
 def test_the_model_file_records_who_provided_each_part(environment):
     report = environment.json("inspect", "net.h5")
     assert report["config"]["layers"][1]["activation"] == {"type": "swish.swish", "beta": 1.5}
-    swish = {"plugin": "swish", "distribution": "microframe-swish", "version": "1.0"}
-    assert report["providers"]["activation:swish.swish"] == swish
+    assert report["providers"]["activation:swish.swish"] == {
+        "plugin": "swish",
+        "module": "microframe_swish",
+        "distribution": "microframe-swish",
+        "distribution_version": "1.0",
+        "component_version": 1,
+        "interface_version": 1,
+        "installed_version": "1.0",
+    }
     momentum = report["providers"]["optimizer:notebook_momentum.notebook_momentum"]
     assert momentum["distribution"] == "microframe-notebook-momentum"
     assert "swish (microframe-swish 1.0)" in environment.microframe("inspect", "net.h5").stdout
@@ -179,7 +212,7 @@ def test_without_the_optimizer_s_plugin_a_model_still_predicts_but_cannot_be_tra
         assert environment.microframe("inspect", "net.h5").returncode == 0
         resumed = environment.microframe("train", "net.h5", "--resume", "--epochs", 4)
         assert resumed.returncode == 5
-        assert "needs the plugin 'notebook_momentum', not installed" in resumed.stderr
+        assert resumed.stderr.endswith(': training.optimizer\npip install "microframe-notebook-momentum>=0.1.0"\n')
     assert environment.microframe("train", "net.h5", "--resume", "--epochs", 4).returncode == 0
 
 
@@ -187,6 +220,35 @@ def test_without_a_layer_s_plugin_the_error_says_what_is_missing(environment):
     with environment.without("microframe-swish"):
         result = predict(environment)
         assert (result.returncode, result.stdout) == (5, "")
-        assert "the activation 'swish.swish' needs the plugin 'swish', not installed" in result.stderr
+        assert result.stderr.splitlines() == [
+            "error: net.h5: the activation 'swish.swish' needs the plugin 'swish' from microframe-swish 1.0, "
+            "not installed: dense_1 (layers[1].activation)",
+            'pip install "microframe-swish>=1.0"',
+        ]
         assert environment.microframe("config", "validate", "net.toml").returncode == 3
     assert predict(environment).returncode == 0
+
+
+@pytest.fixture
+def newer_swish(tmp_path) -> Path:
+    """The plugin as its author has gone on with it: the field ``beta`` is called ``slope`` now."""
+    project = shutil.copytree(SWISH, tmp_path / "swish")
+    module, metadata = project / "microframe_swish.py", project / "pyproject.toml"
+    module.write_text(module.read_text().replace("    beta: float = 1.0\n", UPGRADE).replace("self.beta", "self.slope"))
+    metadata.write_text(metadata.read_text().replace('version = "1.0"', 'version = "1.10"'))
+    return project
+
+
+def test_a_newer_version_of_a_plugin_reads_what_the_older_one_saved(environment, newer_swish, tmp_path):
+    before = predict(environment).stdout
+    environment.install(*environment.build(newer_swish, into=tmp_path))
+    try:
+        after = predict(environment)
+        assert (after.returncode, after.stdout) == (0, before)
+        assert after.stderr == (
+            "warning: net.h5: saved with microframe-swish 1.0, and the newer 1.10 is installed, for "
+            "dense_1 (layers[1].activation)\n"
+        )
+        assert environment.json("inspect", "net.h5")["config"]["layers"][1]["activation"]["slope"] == 1.5
+    finally:
+        environment.install(environment.wheels["microframe-swish"])

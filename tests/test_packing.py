@@ -15,7 +15,7 @@ import microframe
 from microframe.configuration import Configuration
 from microframe.errors import ModelFileError, UsageError
 from microframe.model import Model
-from microframe.packing import components, providers, weights
+from microframe.packing import weights
 from microframe.registry import registry
 from microframe.standard.layers import (
     ActivationLayer,
@@ -230,38 +230,17 @@ def test_the_manifest_says_what_the_model_is_and_where_it_comes_from(tmp_path):
     assert manifest["microframe"] == __version__
     assert manifest["providers"]["layer:dense"] == {
         "plugin": "standard",
+        "module": "microframe.standard.layers",
         "distribution": "microframe",
-        "version": __version__,
+        "distribution_version": __version__,
+        "component_version": 1,
+        "interface_version": 1,
     }
     assert {"activation:relu", "activation:softmax", "loss:cross_entropy", "optimizer:adam"} <= set(
         manifest["providers"]
     )
     assert {"weights/dense_1/kernel", "weights/standardize_1/mean", "splits/train"} <= set(manifest["tensors"])
     assert all(name.split("/")[0] in {"weights", "splits", "optimizer", "random"} for name in manifest["tensors"])
-
-
-def test_every_component_of_a_configuration_has_its_provider():
-    configuration = Configuration.parse(
-        {
-            "layers": [{"type": "dense", "units": 1, "activation": "tanh"}, "flatten"],
-            "data": {"source": "digits"},
-            "training": {"loss": "hinge", "optimizer": {"type": "sgd", "schedule": "cosine"}, "metrics": ["accuracy"]},
-        }
-    )
-    expected = {
-        "activation:tanh",
-        "initializer:glorot_uniform",
-        "initializer:zeros",
-        "layer:dense",
-        "layer:flatten",
-        "loss:hinge",
-        "metric:accuracy",
-        "optimizer:sgd",
-        "schedule:cosine",
-        "source:digits",
-    }
-    assert set(providers(configuration)) == expected
-    assert len(components(configuration)) == len(expected)
 
 
 def test_a_model_without_weights_has_nothing_to_save(tmp_path):
@@ -296,7 +275,12 @@ OTHER_WEIGHTS = "the weights are not those of the configured layers: "
     ("change", "message"),
     [
         *[(remove(name), name) for name in REQUIRED],
-        *[(put(name, 5), "") for name in ("config", "input_shape", "classes", "feature_names", "history", "results")],
+        (put("providers", {"layer:dense": {"plugin": 5}}), "Expected `str`, got `int`"),
+        (put("providers", {"layer:dense": {"plugin": "standard", "component_version": 0}}), "Expected `int` >= 1"),
+        *[
+            (put(name, 5), "")
+            for name in ("config", "providers", "input_shape", "classes", "feature_names", "history", "results")
+        ],
         (put("input_shape", [4]), "/weights/dense_1/kernel is <f4 of shape"),
         (put("input_shape", [-3]), "negative dimensions"),
         (put("input_shape", [2**70]), ""),

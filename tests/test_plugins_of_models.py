@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 
-NEEDS = "PluginError model.h5: layers[0].activation.type: the activation 'swish.swish' needs the plugin 'swish'"
+NEEDS = "PluginError model.h5: the activation 'swish.swish' needs the plugin 'swish'"
+PLACE = ": dense_1 (layers[0].activation)"
 
 TRAIN = """
     import sys
@@ -62,8 +64,9 @@ def test_a_model_names_its_plugins_and_only_those_are_imported_for_prediction(
     assert (predicted.stdout, predicted.stderr) == ("True\n", "")
     assert (tmp_path / "swish_module.imported").exists()
     assert not (tmp_path / "follow_module.imported").exists(), "the optimizer is not needed for a prediction"
+    assert not (tmp_path / "unused_module.imported").exists()
     assert run_python(PREDICT, "microframe-follow", site=tmp_path).stdout == "True\n"
-    assert run_python(PREDICT, "swish", site=tmp_path).stdout.startswith(f"{NEEDS}, left out")
+    assert run_python(PREDICT, "swish", site=tmp_path).stdout == f"{NEEDS}, left out on request{PLACE}\n"
 
 
 def test_a_plugin_that_is_gone_or_broken_is_named_when_a_model_needs_it(
@@ -75,9 +78,13 @@ def test_a_plugin_that_is_gone_or_broken_is_named_when_a_model_needs_it(
     broken = run_python(PREDICT, site=tmp_path)
     assert broken.returncode == 0
     assert broken.stdout.startswith(f"{NEEDS}, which is broken")
+    assert broken.stdout.endswith(f"{PLACE}\n")
     assert broken.stderr.splitlines() == ["microframe: plugin swish (microframe-swish 1.0) is left out: SystemExit: 5"]
-    (tmp_path / "microframe_swish-1.0.dist-info" / "entry_points.txt").unlink()
-    assert run_python(PREDICT, site=tmp_path).stdout.startswith(f"{NEEDS}, not installed")
+    shutil.rmtree(tmp_path / "microframe_swish-1.0.dist-info")
+    assert run_python(PREDICT, site=tmp_path).stdout.splitlines() == [
+        f"{NEEDS} from microframe-swish 1.0, not installed{PLACE}",
+        'pip install "microframe-swish>=1.0"',
+    ]
 
 
 def test_what_a_plugin_provides_is_recorded_in_the_file(tmp_path, swish, write_distribution, run_python):
@@ -92,8 +99,11 @@ def test_what_a_plugin_provides_is_recorded_in_the_file(tmp_path, swish, write_d
     providers = json.loads(run_python(show, site=tmp_path).stdout)
     assert providers["activation:swish.swish"] == {
         "plugin": "swish",
+        "module": "swish_module",
         "distribution": "microframe-swish",
-        "version": "4.5",
+        "distribution_version": "4.5",
+        "component_version": 1,
+        "interface_version": 1,
     }
     assert providers["layer:dense"]["plugin"] == "standard"
 
@@ -120,7 +130,8 @@ def test_a_local_class_predicts_where_it_is_registered_and_is_named_where_it_is_
     assert run_python(local, "registered", "train", site=tmp_path).stdout == "Mine()\n"
     assert run_python(local, "registered", "load", site=tmp_path).stdout == "Mine()\n"
     missing = run_python(local, "unregistered", "load", site=tmp_path).stdout
-    assert missing.startswith(
-        "PluginError model.h5: layers[0].activation: the activation 'local.mine' is a class that some"
+    assert missing == (
+        "PluginError model.h5: the activation 'local.mine' is a class of the module '__main__', where it was passed to "
+        "microframe.register: do that here too, or provide it from a plugin, which --plugin loads: "
+        "dense_1 (layers[0].activation)\n"
     )
-    assert "microframe.register" in missing

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
@@ -66,7 +67,7 @@ def test_a_standard_part_is_reached_by_its_qualified_name_too(registry):
 def test_an_unknown_name_is_a_problem_with_the_names_and_the_nearest(registry):
     problem = problem_of(registry, "layer", "densee")
     assert problem.suggestion == "dense"
-    assert problem.expected.startswith("the name of a known layer: one of 'activation', 'add'")
+    assert problem.expected.startswith("the name of a known layer: one of 'activation', 'add'"), "standard ones first"
     assert problem.received == "'densee'"
 
 
@@ -145,6 +146,47 @@ def test_a_class_that_nobody_registered_is_refused_with_the_remedy(registry):
         ConfigError, match=r"Swish is not registered.*pass the class to microframe\.register, or provide"
     ):
         registry.provider(Swish)
+
+
+def test_a_class_is_registered_for_a_while(registry):
+    with registry.registered_locally(Swish):
+        assert registry.get("activation", "swish") is Swish
+        assert registry.reference(Swish) == "local.swish"
+    assert registry.find("activation", "swish", (), []) is None
+    with pytest.raises(ConfigError, match="Swish is not registered"):
+        registry.provider(Swish)
+
+
+def test_what_was_registered_before_is_again_afterwards_also_after_an_error(registry):
+    before = registry.register(type("Swish", (Swish,), {"__module__": __name__}))
+    with contextlib.suppress(RuntimeError), registry.registered_locally(Swish):
+        assert registry.get("activation", "local.swish") is Swish
+        raise RuntimeError
+    assert registry.get("activation", "local.swish") is before
+    assert registry.reference(before) == "local.swish"
+
+
+def test_registering_for_a_while_nests(registry):
+    inner = type("Swish", (Swish,), {"__module__": __name__})
+    with registry.registered_locally(Swish):
+        with registry.registered_locally(inner), registry.registered_locally(inner):
+            assert registry.get("activation", "swish") is inner
+        assert registry.get("activation", "swish") is Swish
+    assert "local.swish" not in registry.names("activation")
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["registered", "standard"])
+def test_a_class_that_somebody_provides_stays_theirs(registry, own):
+    part = registry.register(Swish) if own else ReLU
+    with registry.registered_locally(part):
+        assert registry.reference(part) == ("local.swish" if own else "relu")
+    assert registry.get("activation", part.type) is part
+
+
+def test_a_class_that_implements_no_interface_cannot_be_registered_for_a_while(registry):
+    stray = type("Stray", (microframe.Component,), {"__module__": __name__})
+    with pytest.raises(ConfigError, match="derives from no interface"), registry.registered_locally(stray):
+        pytest.fail("it must not come to this")
 
 
 def test_registries_are_independent():

@@ -6,8 +6,9 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -153,6 +154,35 @@ def test_the_defaults_of_sections_are_there(schema):
     assert training["required"] == ["loss"]
 
 
+def test_a_field_has_the_words_of_the_docstring(schema):
+    dense = component_schema(registry.get("layer", "dense"))["properties"]
+    assert dense["units"] == {"type": "integer", "minimum": 1, "description": "the number of outputs."}
+    assert dense["activation"]["description"].startswith("f, elementwise or over the outputs")
+    assert dense["name"]["description"].startswith("how other layers"), "of the base"
+    assert "description" not in dense["type"]
+    assert schema["properties"]["layers"]["description"] == "the network, from its input to its output."
+    (training,) = [one for one in schemas_within(schema) if "batch_size" in one.get("properties", {})]
+    assert training["description"] == "the section `[training]`; likewise."
+    assert training["properties"]["batch_size"]["description"].startswith("how many samples an update is computed from")
+
+
+def test_what_has_no_docstring_has_no_description(monkeypatch):
+    own = Registry()
+    monkeypatch.setattr("microframe.registry.registry", own)
+    monkeypatch.setattr("microframe.schema.registry", own)
+
+    class Bare(Activation):
+        slope: float = 1.0
+
+        def forward(self, x, out): ...
+        def backward(self, dy, x, y, out): ...
+
+    with own.registered_locally(Bare):
+        schema = component_schema(Bare)
+    assert "description" not in schema
+    assert schema["properties"]["slope"] == {"type": "number", "default": 1.0}
+
+
 @pytest.mark.parametrize("path", MODELS, ids=[path.name for path in MODELS])
 def test_it_accepts_every_configuration_that_is_shipped(schema, path):
     values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -232,6 +262,38 @@ def test_a_field_may_hold_what_a_configuration_can(hint, default):
 def test_a_field_that_no_configuration_can_hold_is_refused_with_its_name(hint, default, message):
     with pytest.raises(TypeError, match=rf"^Odd\.field: .*{re.escape(message)}"):
         check_fields(activation(hint, default))
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        PositiveFloat | tuple[int, int],
+        tuple[int, int] | None | PositiveFloat,
+        tuple[PositiveFloat | tuple[int], ...],
+        Annotated[str, msgspec.Meta(min_length=1)] | tuple[()],
+        Annotated[tuple[int, int], msgspec.Meta(description="a pair")] | PositiveFloat,
+    ],
+    ids=str,
+)
+def test_a_field_that_would_crash_the_process_is_refused_with_what_to_write(hint):
+    with pytest.raises(
+        TypeError, match=r"^Odd\.field: .*a value with bounds cannot stand beside .*tuple.*Meta\(min_length"
+    ):
+        check_fields(activation(hint, None))
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        float | tuple[int, int],
+        PositiveFloat | tuple[int, ...],
+        PositiveFloat | Annotated[tuple[int, ...], msgspec.Meta(min_length=2, max_length=2)],
+        tuple[PositiveFloat, PositiveFloat] | int,
+    ],
+    ids=str,
+)
+def test_a_field_may_hold_a_number_or_several(hint):
+    check_fields(activation(hint, None))
 
 
 def test_a_default_that_nobody_provides_does_not_keep_the_schema_from_the_others(monkeypatch):

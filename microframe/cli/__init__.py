@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 INTERRUPTED = 130
 
@@ -29,6 +30,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _answer(arguments)
+
+
+def _answer(arguments: Sequence[str] | None) -> int:
     import click
 
     from microframe.cli.commands import State, group
@@ -63,3 +70,20 @@ def _report(error: Exception, message: str, *, debug: bool) -> None:
 
         traceback.print_exception(error)
     print(f"error: {message}", file=sys.stderr)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """One line for a warning of microframe's own, which is not about a line of code; others as Python shows them."""
+    from microframe.errors import ProviderVersionWarning
+
+    text = f"warning: {message}\n"
+    if not issubclass(category, ProviderVersionWarning):
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+    print(text, end="", file=file or sys.stderr)

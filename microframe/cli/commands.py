@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 from dataclasses import dataclass
 
 import click
 
+from microframe.cli.groups import LazyGroup
 from microframe.version import __version__
 
-COMMANDS = ("run", "train", "predict", "evaluate", "inspect", "config", "plugins", "completion")
+COMMANDS = ("run", "train", "predict", "evaluate", "inspect", "config", "plugins", "doctor", "completion")
 
 
 @dataclass
@@ -20,37 +19,49 @@ class State:
     debug: bool = False
 
 
-class Commands(click.Group):
+class Commands(LazyGroup):
     """The built-in commands; any other name is looked for among the plugins."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name in COMMANDS:
-            command: click.Command = importlib.import_module(f"microframe.cli.{name}").command
-            return command
-        return None if ctx.resilient_parsing else _plugin_command(name)
+        own = super().get_command(ctx, name)
+        return own if own is not None or ctx.resilient_parsing else _plugin_command(name)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            meant = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {meant[0]!r}?" if meant else ""
-            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx) from error
+    def hint(self, name: str) -> str:
+        from microframe.errors import shorten
+        from microframe.registry import registry
+
+        silent = registry.silent()
+        left_out = f" A plugin that is left out may provide it: {shorten(silent)}." if silent else ""
+        return super().hint(name) + left_out
 
 
 def _plugin_command(name: str) -> click.Command | None:
+    """The command of a plugin, by its name or by the qualified one (``plugin.command``)."""
+    from microframe.discovery import describe_clash
+    from microframe.errors import PluginError
     from microframe.registry import registry
 
-    commands = [command for plugin in registry.plugins.available() for command in registry.plugins.commands(plugin)]
-    return next((command for command in commands if command.name == name), None)
+    plugins = registry.plugins
+    asked, _, plain = name.rpartition(".")
+    available, clashing = plugins.available(), plugins.clashing()
+    if asked in clashing:
+        raise PluginError(f"the command {name!r}: {describe_clash(asked, clashing[asked])}")
+    offers = {
+        plugin: command
+        for plugin in available
+        if asked in ("", plugin)
+        for command in plugins.commands(plugin)
+        if command.name == plain
+    }
+    if len(offers) > 1:
+        listed = " and ".join(f"{available[plugin]} as '{plugin}.{plain}'" for plugin in offers)
+        raise PluginError(f"the command {plain!r} is offered by {listed}; use one of these qualified names")
+    return next(iter(offers.values()), None)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands, package="microframe.cli", names=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="microframe")
 def group() -> None:
     """Train small neural networks, and predict with them.

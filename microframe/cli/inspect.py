@@ -10,11 +10,15 @@ import click
 from microframe.cli.options import common_options, json_option
 from microframe.cli.output import format_cell, print_json, print_table
 from microframe.errors import DataError, UsageError
+from microframe.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from microframe.arrays import Shape
     from microframe.history import History
     from microframe.model import Model
+    from microframe.providers import Record
     from microframe.summary import Summary
 
 
@@ -84,7 +88,7 @@ def _summary(model: Model, shape: Shape | None) -> tuple[Summary | None, str]:
 
 
 def _report(path: Path, model: Model, summary: Summary | None) -> dict[str, Any]:
-    config, origins = model.stored_configuration()
+    config, current = model.stored_configuration()
     layers = [
         {
             "name": row.name,
@@ -103,7 +107,7 @@ def _report(path: Path, model: Model, summary: Summary | None) -> dict[str, Any]
         "layers": layers,
         "parameters": summary.parameters if summary else None,
         "bytes": summary.bytes if summary else None,
-        "providers": origins,
+        "providers": _provider_report(model.recorded_providers or current),
         "classes": model.classes,
         "feature_names": model.feature_names,
         "target_names": model.target_names,
@@ -120,6 +124,10 @@ def _print_model(model: Model) -> None:
     if others:
         click.echo()
         print_table(["kind", "name", "from"], others, title="other parts that are not standard")
+    providers = _providers(model)
+    if providers:
+        click.echo()
+        print_table(["provider", "recorded", "installed"], providers, title="versions of the providers")
     if model.history.epochs:
         click.echo()
         print_table(["epoch", *model.history], _history_rows(model.history))
@@ -133,14 +141,38 @@ def _other_parts(model: Model) -> list[tuple[str, str, str]]:
     from microframe.plugins import STANDARD
     from microframe.summary import format_origin
 
-    _, found = model.stored_configuration()
+    _, records = model.stored_configuration()
     parts = []
-    for part, origin in sorted(found.items()):
+    for part, record in sorted(records.items()):
         kind, _, reference = part.partition(":")
-        if kind != "layer" and origin["plugin"] != STANDARD:
-            origin_text = format_origin(origin["plugin"], origin["distribution"], origin["version"])
-            parts.append((kind, reference.rpartition(".")[2], origin_text))
+        if kind != "layer" and record.plugin != STANDARD:
+            origin = format_origin(record.plugin, record.distribution, record.distribution_version)
+            parts.append((kind, reference.rpartition(".")[2], origin))
     return parts
+
+
+def _provider_report(records: Mapping[str, Record]) -> dict[str, dict[str, Any]]:
+    """The records, with the version of each distribution that is installed here."""
+    from microframe.providers import installed_version, to_json
+
+    return {
+        part: {**values, "installed_version": values["distribution"] and installed_version(values["distribution"])}
+        for part, values in to_json(records).items()
+    }
+
+
+def _providers(model: Model) -> list[tuple[str, str, str]]:
+    """Each provider that the model's file records: what it is, in which version, and which one is installed here.
+
+    None if all of it is microframe's own, in the version that is running.
+    """
+    from microframe.providers import installed_version
+
+    rows = set()
+    for record in model.recorded_providers.values():
+        installed = installed_version(record.distribution) or "not installed" if record.distribution else ""
+        rows.add((record.distribution or record.origin, record.distribution_version or "", installed))
+    return [] if rows <= {("microframe", __version__, __version__)} else sorted(rows)
 
 
 def _history_rows(history: History, most: int = 6) -> list[list[str]]:

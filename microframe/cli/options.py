@@ -38,6 +38,17 @@ def _no_plugins(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         registry.plugins.block_all()
 
 
+def complete_plugin_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """The names of plugins that begin with `incomplete`, for a shell; imports none of them."""
+    from microframe.discovery import Discovery
+    from microframe.errors import MicroframeError
+
+    try:
+        return [name for name in Discovery().names() if name.startswith(incomplete)]
+    except MicroframeError:
+        return []
+
+
 def common_options(command: Command) -> Command:
     """``--debug``, and which plugins take part."""
     for option in (
@@ -48,7 +59,7 @@ def common_options(command: Command) -> Command:
             is_eager=True,
             expose_value=False,
             callback=_no_plugins,
-            help="Leave out every installed plugin.",
+            help="Leave out every installed plugin (or MICROFRAME_NO_PLUGINS=1).",
         ),
         click.option(
             "--without",
@@ -57,15 +68,17 @@ def common_options(command: Command) -> Command:
             is_eager=True,
             expose_value=False,
             callback=_without,
-            help="Leave out a plugin, or all of a distribution; repeatable.",
+            shell_complete=complete_plugin_names,
+            help="Leave out a plugin, or all of a distribution; repeatable (or MICROFRAME_WITHOUT=NAME,NAME).",
         ),
         click.option(
             "--plugin",
+            type=click.Path(),
             metavar="FILE|MODULE",
             multiple=True,
             expose_value=False,
             callback=_plugins,
-            help="Load a plugin that isn't installed; repeatable.",
+            help="Load a plugin that isn't installed; repeatable (or MICROFRAME_PLUGIN=FILE,MODULE).",
         ),
     ):
         command = option(command)

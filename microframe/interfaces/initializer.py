@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 from microframe.arrays import Array, Generator, Shape
@@ -12,6 +13,13 @@ class Initializer(Component):
     """A rule for the first values of a parameter."""
 
     kind = "initializer"
+
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        """The least and the greatest value that `fill` may write into an array of `shape`; infinite where none is set.
+
+        A method, unlike the bounds of a metric or a schedule, as they may depend on the fans of the array.
+        """
+        return -math.inf, math.inf
 
     @abstractmethod
     def fill(self, out: Array, rng: Generator) -> None:

@@ -109,13 +109,15 @@ class Layer(Component):
     """Whether the last thing that the layer does is to apply its field ``activation``. A loss may then be fused with
     it, for which the layer is used with a linear activation instead."""
 
-    differs_in_training: ClassVar[bool] = False
-    """Whether forward computes something else in training than in inference: it draws noise, or reads other samples of
-    the batch."""
-
     _: KW_ONLY
     name: str | None = None
     inputs: tuple[str, ...] | None = None
+
+    @property
+    def differs_in_training(self) -> bool:
+        """Whether forward computes something else in training than in inference: it draws noise, or reads other samples
+        of the batch. A class whose every instance does says ``differs_in_training = True``."""
+        return False
 
     @property
     def final_activation(self) -> Activation | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import ClassVar, Literal
 
@@ -17,6 +18,11 @@ class Metric(Component):
     better: ClassVar[Literal["higher", "lower"]] = "higher"
     """Which way is up, for early stopping and the like."""
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest value that there can be, NaN aside; infinite where the metric sets none."""
+        return -math.inf, math.inf
+
     def beside(self, loss: Loss) -> Metric:
         """The metric as it is measured of a network that was trained with `loss`: itself, unless something that is not
         set, such as a threshold, is for the loss to say."""
@@ -28,7 +34,8 @@ class Metric(Component):
 
         Args:
             prediction: the network's output (probabilities, scores or values), (samples, *outputs).
-            target: class numbers (samples,), or an array of the shape of the prediction.
+            target: class numbers (samples,), or an array of the shape of the prediction; for a single output, with the
+                prediction (samples, 1), values come as (samples,) as well.
             weight: a weight for each sample, (samples,).
 
         Returns:

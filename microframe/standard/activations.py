@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from microframe.arrays import Array
-from microframe.component import Component
+from microframe.component import Component, Example
 from microframe.interfaces import Activation, Context
 from microframe.plugins import hookimpl
 from microframe.standard.constants import ONE, ZERO, constant
@@ -179,6 +179,10 @@ class LeakyReLU(_Scratched):
         np.maximum(out, constant(self.slope)[out.dtype], out=out)
         out *= dy
 
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls(0.3), reference=lambda x: np.where(x > 0, x, 0.3 * x)), cls(), cls(0.0)]
+
 
 class _ExponentialLinear(_Scratched):
     """scale * x where x > 0, scale * alpha * (exp(x) - 1) elsewhere."""
@@ -219,6 +223,10 @@ class ELU(_ExponentialLinear):
 
     def _shape(self) -> tuple[float, float]:
         return 1.0, self.alpha
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls(0.5), reference=lambda x: np.where(x > 0, x, 0.5 * np.expm1(x))), cls(), cls(2.0)]
 
 
 class SELU(_ExponentialLinear):
@@ -362,6 +370,14 @@ class GELU(_Gated):
             out *= 1 / math.sqrt(2 * math.pi)
             out *= x
             out += gate
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        scale = math.sqrt(2 / math.pi)
+        with_tanh = Example(
+            cls(approximate=True), reference=lambda x: x / 2 * (1 + np.tanh(scale * (x + 0.044715 * x**3)))
+        )
+        return [cls(), with_tanh]
 
 
 def _sigmoid(x: Array, out: Array) -> None:

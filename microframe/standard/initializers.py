@@ -33,12 +33,18 @@ class Zeros(Initializer):
     def fill(self, out: Array, rng: Generator) -> None:
         out.fill(0)
 
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        return 0.0, 0.0
+
 
 class Ones(Initializer):
     """One everywhere."""
 
     def fill(self, out: Array, rng: Generator) -> None:
         out.fill(1)
+
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        return 1.0, 1.0
 
 
 class Constant(Initializer):
@@ -65,6 +71,14 @@ class Constant(Initializer):
             expected = f"expected a value that broadcasts to shape {out.shape}"
             raise ValueError(f"{expected}, received shape {values.shape}") from error
 
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        values = np.asarray(self.value)
+        return float(values.min()), float(values.max())
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(2.5), cls((1.0, -2.5)), cls(((1.0, 2.0), (3.0, 4.0)))]
+
 
 class Normal(Initializer):
     """Draws from the normal distribution.
@@ -79,6 +93,10 @@ class Normal(Initializer):
 
     def fill(self, out: Array, rng: Generator) -> None:
         out[...] = rng.normal(self.mean, self.standard_deviation, out.shape)
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(), cls(mean=1.0, standard_deviation=2.0)]
 
 
 class Uniform(Initializer):
@@ -99,6 +117,13 @@ class Uniform(Initializer):
     def fill(self, out: Array, rng: Generator) -> None:
         out[...] = rng.uniform(self.low, self.high, out.shape)
 
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        return self.low, self.high
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(), cls(low=-2.0, high=3.0)]
+
 
 class TruncatedNormal(Initializer):
     """Draws from the normal distribution; one farther than two standard deviations from the mean is drawn again.
@@ -115,12 +140,23 @@ class TruncatedNormal(Initializer):
     def fill(self, out: Array, rng: Generator) -> None:
         out[...] = self.mean + self.standard_deviation * _truncated_standard_normal(out.shape, rng)
 
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        reach = 2 * self.standard_deviation
+        return self.mean - reach, self.mean + reach
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(), cls(mean=1.0, standard_deviation=0.2)]
+
 
 class GlorotUniform(Initializer):
     """Uniform on +-sqrt(6 / (fan in + fan out)), a variance of 2 / (fan in + fan out)  (Glorot & Bengio, 2010)."""
 
     def fill(self, out: Array, rng: Generator) -> None:
         _fill_uniform(out, rng, _glorot_variance(out.shape))
+
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        return _uniform_bounds(_glorot_variance(shape))
 
 
 class GlorotNormal(Initializer):
@@ -132,12 +168,18 @@ class GlorotNormal(Initializer):
     def fill(self, out: Array, rng: Generator) -> None:
         _fill_normal(out, rng, _glorot_variance(out.shape))
 
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        return _normal_bounds(_glorot_variance(shape))
+
 
 class HeUniform(Initializer):
     """Uniform on +-sqrt(6 / fan in), a variance of 2 / fan in, for relu layers  (He et al., 2015, arXiv:1502.01852)."""
 
     def fill(self, out: Array, rng: Generator) -> None:
         _fill_uniform(out, rng, _he_variance(out.shape))
+
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        return _uniform_bounds(_he_variance(shape))
 
 
 class HeNormal(Initializer):
@@ -149,12 +191,18 @@ class HeNormal(Initializer):
     def fill(self, out: Array, rng: Generator) -> None:
         _fill_normal(out, rng, _he_variance(out.shape))
 
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        return _normal_bounds(_he_variance(shape))
+
 
 class LecunUniform(Initializer):
     """Uniform on +-sqrt(3 / fan in), a variance of 1 / fan in  (LeCun et al., Efficient BackProp, 1998)."""
 
     def fill(self, out: Array, rng: Generator) -> None:
         _fill_uniform(out, rng, _lecun_variance(out.shape))
+
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        return _uniform_bounds(_lecun_variance(shape))
 
 
 class LecunNormal(Initializer):
@@ -165,6 +213,9 @@ class LecunNormal(Initializer):
 
     def fill(self, out: Array, rng: Generator) -> None:
         _fill_normal(out, rng, _lecun_variance(out.shape))
+
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        return _normal_bounds(_lecun_variance(shape))
 
 
 class Orthogonal(Initializer):
@@ -190,6 +241,13 @@ class Orthogonal(Initializer):
         q *= self.gain * np.copysign(1.0, np.diagonal(r))
         out[...] = (q if rows >= columns else q.T).reshape(out.shape)
 
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        return -abs(self.gain), abs(self.gain)
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(), cls(gain=-1.5)]
+
 
 class Identity(Initializer):
     """The identity matrix times `gain`; a matrix that isn't square has zeros beyond its diagonal.
@@ -207,6 +265,13 @@ class Identity(Initializer):
             raise ValueError(f"expected an array with two axes, received shape {out.shape}")
         out.fill(0)
         np.fill_diagonal(out, self.gain)
+
+    def bounds(self, shape: Shape) -> tuple[float, float]:
+        return min(self.gain, 0.0), max(self.gain, 0.0)
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(), cls(gain=-2.0)]
 
 
 class LegacyNormal(Initializer):
@@ -233,6 +298,10 @@ class LegacyNormal(Initializer):
         stream.standard_normal(self.skip)
         out[...] = stream.normal(self.mean, self.standard_deviation, out.shape)
 
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(0), cls(3, mean=1.0, standard_deviation=0.1, skip=100)]
+
 
 def _length(row: float | tuple[float, ...]) -> int | None:
     return len(row) if isinstance(row, tuple) else None
@@ -250,9 +319,18 @@ def _lecun_variance(shape: Shape) -> float:
     return 1 / max(fans(shape)[0], 1)
 
 
-def _fill_uniform(out: Array, rng: Generator, variance: float) -> None:
+def _uniform_bounds(variance: float) -> tuple[float, float]:
     limit = math.sqrt(3 * variance)
-    out[...] = rng.uniform(-limit, limit, out.shape)
+    return -limit, limit
+
+
+def _normal_bounds(variance: float) -> tuple[float, float]:
+    limit = 2 * math.sqrt(variance) / TRUNCATED_DEVIATION
+    return -limit, limit
+
+
+def _fill_uniform(out: Array, rng: Generator, variance: float) -> None:
+    out[...] = rng.uniform(*_uniform_bounds(variance), out.shape)
 
 
 def _fill_normal(out: Array, rng: Generator, variance: float) -> None:

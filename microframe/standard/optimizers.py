@@ -19,7 +19,7 @@ from dataclasses import KW_ONLY
 import numpy as np
 
 from microframe.arrays import Array
-from microframe.component import Component
+from microframe.component import Component, Example
 from microframe.interfaces.optimizer import Optimizer, OptimizerContext
 from microframe.plugins import hookimpl
 from microframe.values import NonNegativeFloat, PositiveFloat, ProperFraction
@@ -61,6 +61,11 @@ class SGD(Optimizer):
         parameters -= gradients
         np.multiply(momentum, self.momentum, gradients)
         parameters -= gradients
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        plain = Example(cls(0.1), reference=lambda parameters, gradients: parameters - 0.1 * sum(gradients))
+        return [plain, cls(0.1, momentum=0.9), cls(0.1, momentum=0.9, nesterov=True)]
 
 
 class Adam(Optimizer):
@@ -224,6 +229,10 @@ class RMSprop(Optimizer):
         out *= 1 - self.rho
         np.subtract(ctx.slots["variance"], out, out)
         np.maximum(out, 0.0, out=out)
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [cls(), cls(momentum=0.9), cls(rho=0.8, momentum=0.9, centered=True)]
 
 
 class Adagrad(Optimizer):

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from microframe.component import Component, Part
+from microframe.component import Component, Example, Part
 from microframe.interfaces.schedule import Schedule
 from microframe.plugins import hookimpl
 from microframe.values import Fraction, NonNegativeFloat, PositiveFloat, PositiveInteger
@@ -33,6 +33,14 @@ class Constant(Schedule):
     def factor(self, epoch: float, epochs: int) -> float:
         return self.value
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self.value, self.value
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [cls(), Example(cls(0.5), reference=lambda *_: 0.5)]
+
 
 class Step(Schedule):
     """A drop every few epochs: multiplier^floor(epoch / every).
@@ -48,6 +56,14 @@ class Step(Schedule):
     def factor(self, epoch: float, epochs: int) -> float:
         return math.pow(self.multiplier, epoch // self.every)
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [cls(3, multiplier=0.5), Example(cls(2), reference=lambda epoch, _: 0.1 ** math.floor(epoch / 2))]
+
 
 class Exponential(Schedule):
     """A steady fall: decay^epoch.
@@ -60,6 +76,14 @@ class Exponential(Schedule):
 
     def factor(self, epoch: float, epochs: int) -> float:
         return math.pow(self.decay, epoch)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls(0.9), reference=lambda epoch, _: 0.9**epoch)]
 
 
 class Polynomial(Schedule):
@@ -75,6 +99,18 @@ class Polynomial(Schedule):
 
     def factor(self, epoch: float, epochs: int) -> float:
         return self.end + (1 - self.end) * math.pow(1 - _share(epoch, epochs), self.power)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return min(self.end, 1.0), max(self.end, 1.0)
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [
+            Example(cls(), reference=lambda epoch, epochs: max(1 - epoch / epochs, 0)),
+            cls(end=0.1, power=2.0),
+            cls(end=2.0, power=0.5),
+        ]
 
 
 class Cosine(Schedule):
@@ -100,6 +136,10 @@ class Cosine(Schedule):
         share = _share(epoch, epochs) if self.cycle is None else self._cycle_share(epoch, self.cycle)
         return self.end + (1 - self.end) * _half_cosine(share)
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return min(self.end, 1.0), max(self.end, 1.0)
+
     def _cycle_share(self, epoch: float, length: int) -> float:
         if self.multiplier == 1:
             return epoch % length / length
@@ -107,6 +147,14 @@ class Cosine(Schedule):
             epoch -= length
             length *= self.multiplier
         return epoch / length
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [
+            Example(cls(), reference=lambda epoch, epochs: math.cos(math.pi / 2 * min(epoch / epochs, 1)) ** 2),
+            Example(cls(cycle=3), reference=lambda epoch, _: math.cos(math.pi / 2 * (epoch % 3) / 3) ** 2),
+            cls(end=0.01, cycle=2, multiplier=2),
+        ]
 
 
 class Warmup(Schedule):
@@ -124,10 +172,22 @@ class Warmup(Schedule):
     then: Part[Schedule] = Part("constant")
 
     def factor(self, epoch: float, epochs: int) -> float:
-        remaining = max(epochs - self.epochs, 0)
+        remaining = max(epochs - self.epochs, 1)
         if epoch >= self.epochs:
             return self.then.factor(epoch - self.epochs, remaining)
         return self.then.factor(0.0, remaining) * (self.start + (1 - self.start) * epoch / self.epochs)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        least, greatest = self.then.bounds
+        return self.start * least, greatest
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [
+            Example(cls(4), reference=lambda epoch, _: min(epoch / 4, 1)),
+            cls(3, start=0.1, then=Cosine(end=0.5)),
+        ]
 
 
 class OneCycle(Schedule):
@@ -153,6 +213,14 @@ class OneCycle(Schedule):
         else:
             end, fall = 1 / self.end_divisor, (share - self.peak) / (1 - self.peak)
         return end + (1 - end) * _half_cosine(fall)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 1 / max(self.start_divisor, self.end_divisor), 1.0
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [cls(), cls(peak=0.25, start_divisor=100.0, end_divisor=10.0)]
 
 
 def _share(epoch: float, epochs: int) -> float:

@@ -173,7 +173,7 @@ def _run(check: Check, examples: Sequence[Example]) -> None:
         except Skipped as reason:
             skipped.append(reason)
         except Exception as error:
-            raise AssertionError(f"{example.component!r}: {_describe(error)}") from error
+            raise AssertionError(f"{_shown(example.component)}: {_describe(error)}") from error
     if len(skipped) == len(examples):
         raise skipped[0]
 
@@ -197,6 +197,14 @@ def _result(component: type[Component], check: Check, examples: Sequence[Example
     except AssertionError as error:
         outcome, reason = "failed", str(error)
     return Result(component.kind, component.type, check.name, outcome, reason)
+
+
+def _shown(component: Component) -> str:
+    """The component as code, or its class alone where a faulty one cannot even be shown."""
+    try:
+        return repr(component)
+    except Exception:
+        return f"{type(component).__qualname__}(...)"
 
 
 def _describe(error: Exception) -> str:

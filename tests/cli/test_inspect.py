@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from microframe import Model, __version__, load
@@ -32,6 +36,12 @@ class Half(microframe.Initializer):
 def microframe_components():
     return [Twice, Half]
 """
+TRAIN = """
+import microframe
+layers = ["demo.twice", {"type": "dense", "units": 1, "kernel_initializer": "half"}]
+microframe.Model(layers).build((2,)).save("model.h5")
+"""
+NEWER = "Metadata-Version: 2.1\nName: microframe-demo\nVersion: 1.6\n"
 RESHAPE = '[[layers]]\ntype = "reshape"\nshape = [2, 2]\n'
 PARTS_TOML = """
 [[layers]]
@@ -69,6 +79,30 @@ def test_a_part_that_is_not_standard_is_shown_with_the_distribution_it_comes_fro
         ["kind", "name", "from"],
         ["initializer", "half", "demo (microframe-demo 1.5)"],
     ]
+
+
+def test_a_model_file_shows_the_versions_of_its_providers_and_those_that_are_installed(
+    microframe, plugin_folder, tmp_path, table
+):
+    installed = plugin_folder("demo", PARTS, distribution="microframe-demo", version="1.5")
+    (tmp_path / "train.py").write_text(TRAIN)
+    run_python = [sys.executable, tmp_path / "train.py"]
+    subprocess.run(run_python, cwd=tmp_path, env={**os.environ, **installed}, check=True)
+    (tmp_path / "installed" / "microframe_demo-1.5.dist-info" / "METADATA").write_text(NEWER)
+    shown = microframe("inspect", "model.h5", **installed)
+    where = "twice_1 (layers[0]), dense_1 (layers[1].kernel_initializer)"
+    assert shown.stderr == (
+        f"warning: model.h5: saved with microframe-demo 1.5, and the newer 1.6 is installed, for {where}\n"
+    )
+    rows = table(shown.stdout)
+    assert rows[-4:] == [
+        ["versions of the providers"],
+        ["provider", "recorded", "installed"],
+        ["microframe", __version__, __version__],
+        ["microframe-demo", "1.5", "1.6"],
+    ]
+    record = microframe("inspect", "model.h5", "--json", **installed).json["providers"]["layer:demo.twice"]
+    assert (record["distribution_version"], record["installed_version"]) == ("1.5", "1.6")
 
 
 def test_shapes_that_do_not_fit_are_reported_with_file_and_line(refused, tmp_path):
@@ -111,8 +145,15 @@ def test_json_holds_everything_that_is_known_of_a_model(microframe, digits):
     assert report["feature_names"][:2] == ["pixel_0_0", "pixel_0_1"]
     assert len(report["history"]["loss"]) == 5
     assert report["config"]["training"]["epochs"] == 5
-    standard = {"plugin": "standard", "distribution": "microframe", "version": __version__}
-    assert report["providers"]["optimizer:adam"] == report["providers"]["layer:dense"] == standard
+    assert report["providers"]["optimizer:adam"] == {
+        "plugin": "standard",
+        "module": "microframe.standard.optimizers",
+        "distribution": "microframe",
+        "distribution_version": __version__,
+        "component_version": 1,
+        "interface_version": 1,
+        "installed_version": __version__,
+    }
 
 
 def test_a_model_does_not_need_the_data_it_was_trained_on(microframe, leaves, tmp_path, table):

@@ -10,12 +10,12 @@ import pytest
 
 from microframe import __version__
 
-COMMANDS = ("run", "train", "predict", "evaluate", "inspect", "config", "plugins", "completion")
+COMMANDS = ("run", "train", "predict", "evaluate", "inspect", "config", "plugins", "doctor", "completion")
 HELP = (
     (),
     *((command,) for command in COMMANDS),
     *(("config", command) for command in ("show", "validate", "schema")),
-    ("plugins", "list"),
+    *(("plugins", command) for command in ("list", "info")),
 )
 
 INTERRUPT_AT_IMPORT = """

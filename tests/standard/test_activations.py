@@ -9,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from microframe.component import config
 from microframe.errors import ConfigError
 from microframe.interfaces import Activation
 from microframe.registry import registry
 from microframe.standard import activations as standard
-from microframe.testing import assert_gradient
 
 NAMES = registry.standard_names("activation")
 VARIANTS = [
@@ -104,38 +102,6 @@ def test_the_standard_names():
 
 
 @every_activation
-def test_backward_is_the_gradient_of_forward(activation):
-    x, dy = samples()
-    gradient = backward(activation, dy, x, forward(activation, x))
-    assert_gradient(lambda x: float(np.vdot(forward(activation, x), dy)), gradient, x, absolute=1e-8, relative=1e-6)
-
-
-@every_activation
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_in_place_equals_out_of_place(activation, dtype):
-    x, dy = samples(dtype)
-    y = forward(activation, x)
-    dx = backward(activation, dy, x, y)
-    in_place_y, in_place_dx = x.copy(), dy.copy()
-    activation.forward(in_place_y, in_place_y)
-    activation.backward(in_place_dx, x if activation.needs_input else None, y, in_place_dx)
-    np.testing.assert_array_equal(in_place_y, y)
-    np.testing.assert_array_equal(in_place_dx, dx)
-
-
-@every_activation
-def test_forward_and_backward_leave_their_arguments_alone(activation):
-    x, dy = samples()
-    x_before, dy_before = x.copy(), dy.copy()
-    y = forward(activation, x)
-    y_before = y.copy()
-    backward(activation, dy, x, y)
-    np.testing.assert_array_equal(x, x_before)
-    np.testing.assert_array_equal(y, y_before)
-    np.testing.assert_array_equal(dy, dy_before)
-
-
-@every_activation
 def test_float32_gives_the_float64_result_to_its_precision(activation):
     x, dy = samples("float32")
     y = forward(activation, x)
@@ -145,20 +111,6 @@ def test_float32_gives_the_float64_result_to_its_precision(activation):
     assert y.dtype == dx.dtype == np.float32
     np.testing.assert_allclose(y, exact, rtol=2e-6, atol=1e-6)
     np.testing.assert_allclose(dx, exact_dx, rtol=1e-5, atol=2e-6)
-
-
-@every_activation
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_layer_gets_the_same_result_through_its_context(activation, dtype):
-    x, dy = samples(dtype)
-    y = forward(activation, x)
-    dx = backward(activation, dy, x, y)
-    dy_before = dy.copy()
-    applied, pulled = ReusingContext(dtype).step(activation, x.copy(), dy)
-    np.testing.assert_array_equal(applied, y)
-    np.testing.assert_array_equal(pulled, dx)
-    np.testing.assert_array_equal(dy, dy_before)
-    assert applied.dtype == pulled.dtype == dtype
 
 
 @every_activation
@@ -322,15 +274,6 @@ def test_linear_takes_no_time_in_a_layer():
 
 def test_only_gates_keep_their_input():
     assert {activation.type for activation in ALL if activation.needs_input} == {"gelu", "silu"}
-
-
-@every_activation
-def test_config_and_component_are_each_others_inverse(activation):
-    again = []
-    parsed = Activation.from_value(config(activation), (), again)
-    assert again == []
-    assert parsed == activation
-    assert config(parsed) == config(activation)
 
 
 def test_fields_out_of_range_are_refused():

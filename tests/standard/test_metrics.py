@@ -9,8 +9,6 @@ import sklearn.metrics as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import microframe
-from microframe.interfaces import Metric
 from microframe.registry import registry
 from microframe.standard.metrics import (
     F1,
@@ -72,13 +70,6 @@ def test_every_metric_is_registered_under_its_name():
 def test_errors_and_losses_are_better_when_lower_and_scores_when_higher():
     lower = {name for name in METRICS if registry.get("metric", name).better == "lower"}
     assert lower == {"log_loss", "mean_absolute_error", "mean_squared_error", "rmse"}
-
-
-def test_a_metric_comes_back_from_its_config():
-    metric = F1(average="none", threshold=0.25)
-    config = microframe.config(metric)
-    assert config["type"] == "f1"
-    assert Metric.from_value(config, (), []) == metric
 
 
 @few

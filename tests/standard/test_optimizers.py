@@ -212,18 +212,6 @@ def test_a_gradient_that_is_not_a_number_does_not_pass_unnoticed(optimizer_run):
         assert np.isnan(optimizer_run(optimizer).follow([np.full(SIZE, np.nan)]).parameters).all()
 
 
-@pytest.mark.parametrize("optimizer", EVERY, ids=name)
-def test_a_quadratic_goes_down(optimizer, optimizer_run):
-    curvature = np.linspace(0.5, 2.0, SIZE)
-    run = optimizer_run(optimizer)
-    losses = []
-    for _ in range(300):
-        losses.append(curvature @ run.parameters**2)
-        run.follow([2 * curvature * run.parameters])
-    assert min(losses[-20:]) < 0.5 * losses[0]
-    assert max(losses[-20:]) < losses[0]
-
-
 @pytest.mark.parametrize("fields", [{}, EVERYTHING], ids=["plain", "everything"])
 @pytest.mark.parametrize("optimizer", EVERY, ids=name)
 def test_float32_stays_float32_and_close_to_float64(optimizer, fields, optimizer_run, random_gradients):
@@ -234,10 +222,9 @@ def test_float32_stays_float32_and_close_to_float64(optimizer, fields, optimizer
     np.testing.assert_allclose(single.parameters, double.parameters, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("fields", [{}, EVERYTHING], ids=["plain", "everything"])
 @pytest.mark.parametrize("optimizer", EVERY, ids=name)
-def test_blocks_change_nothing_not_even_a_bit(optimizer, fields, optimizer_run, random_gradients):
-    optimizer = with_fields(optimizer, **fields)
+def test_with_everything_around_it_blocks_change_nothing_not_even_a_bit(optimizer, optimizer_run, random_gradients):
+    optimizer = with_fields(optimizer, **EVERYTHING)
     whole = optimizer_run(optimizer).follow(random_gradients())
     for block_size in (1, 7, SIZE - 1):
         blocks = optimizer_run(optimizer, block_size=block_size).follow(random_gradients())
@@ -246,10 +233,9 @@ def test_blocks_change_nothing_not_even_a_bit(optimizer, fields, optimizer_run, 
             np.testing.assert_array_equal(blocks.state.slots[name], slot)
 
 
-@pytest.mark.parametrize("fields", [{}, EVERYTHING], ids=["plain", "everything"])
 @pytest.mark.parametrize("optimizer", EVERY, ids=name)
-def test_a_restored_state_goes_on_bit_for_bit(optimizer, fields, optimizer_run, random_gradients):
-    optimizer, gradients = with_fields(optimizer, **fields), random_gradients()
+def test_with_everything_around_it_a_restored_state_goes_on_bit_for_bit(optimizer, optimizer_run, random_gradients):
+    optimizer, gradients = with_fields(optimizer, **EVERYTHING), random_gradients()
     whole, first, second = (
         optimizer_run(optimizer).follow(gradients),
         optimizer_run(optimizer).follow(gradients[:7]),

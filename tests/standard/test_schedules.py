@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microframe import ConfigError, Schedule, config
+from microframe import ConfigError, Schedule
 from microframe.standard import schedules
 from microframe.standard.schedules import Constant, Cosine, Exponential, OneCycle, Polynomial, Step, Warmup
 
@@ -28,11 +28,6 @@ lengths = st.integers(1, 200)
 
 def test_every_standard_schedule_is_provided_by_the_hook():
     assert {type(schedule) for schedule in EVERY} == set(schedules.microframe_components())
-
-
-@pytest.mark.parametrize("schedule", EVERY, ids=repr)
-def test_configuration_round_trips(schedule):
-    assert Schedule.from_value(config(schedule), (), []) == schedule
 
 
 @pytest.mark.parametrize("schedule", EVERY, ids=repr)
@@ -122,6 +117,20 @@ def test_what_follows_a_warmup_sees_the_remaining_epochs_as_the_whole(warmup, re
     then = Cosine(end=0.1)
     schedule = Warmup(warmup, then=then)
     assert schedule.factor(warmup + share * rest, warmup + rest) == pytest.approx(then.factor(share * rest, rest))
+
+
+def test_what_follows_a_warmup_always_sees_an_epoch():
+    class Share(Schedule):
+        def factor(self, epoch, epochs):
+            return epoch / epochs
+
+    assert Warmup(5, then=Share()).factor(2.0, 5) == 0
+    assert Warmup(5, then=Share()).factor(5.5, 5) == 0.5
+
+
+def test_the_bounds_of_a_warmup_are_those_of_what_follows_and_of_its_start():
+    assert Warmup(3, start=0.5, then=Cosine(end=0.2)).bounds == (0.1, 1.0)
+    assert Warmup(3, start=0.5, then=Constant(4.0)).bounds == (2.0, 4.0)
 
 
 def test_warmup_leads_to_the_full_rate_unless_told_otherwise():

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_digits
 
-import microframe
 from microframe import ConfigError
-from microframe.interfaces import Source
 from microframe.registry import registry
 from microframe.standard.sources import (
     CSV,
@@ -27,22 +25,6 @@ def test_every_source_is_registered_under_its_name():
     files = ["csv", "hdf5", "idx", "npy", "npz"]
     others = ["bit_inversion", "diabetes", "digits", "kink", "line", "spirals"]
     assert registry.standard_names("source") == sorted(files + others)
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        CSV("a.csv", target=("y", 3), features=(0, "b"), delimiter=";", header=False, rows=(1, 5)),
-        CSV("a.csv", target=-1),
-        NPZ("a.npz"),
-        HDF5("a.h5", "x", "y", rows=(0, 2)),
-        IDX("images", "labels", flatten=False),
-        Spirals(classes=3),
-        Digits(),
-    ],
-)
-def test_a_source_comes_back_from_its_config(source):
-    assert Source.from_value(microframe.config(source), (), []) == source
 
 
 @pytest.mark.parametrize("rows", [(3, 3), (-1, 2), (5, 4)])

@@ -77,7 +77,7 @@ def test_a_class_that_cannot_be_made_without_values_needs_examples():
     (result,) = check_component(Needy)
     assert (result.check, result.outcome) == ("examples", "failed")
     assert "size must be given, so it needs a classmethod examples()" in result.reason
-    assert_conforms(Needy(3))
+    assert_conforms(Needy(size=3))
 
 
 def test_a_class_without_examples_fails():
@@ -157,13 +157,13 @@ def test_each_check_of_each_component_is_a_test(check):
 
 
 def test_the_tests_are_called_by_kind_name_and_check():
-    mark = parametrize_with_checks(Doubled)(lambda check: None).pytestmark[0]
+    mark = parametrize_with_checks(Doubled)
     names = [case.id for case in mark.args[1]]
     assert names == [f"layer-doubled-{check.name}" for check in checks_of("layer")]
 
 
 def test_a_failing_check_is_a_failing_test():
-    mark = parametrize_with_checks(Wrong)(lambda check: None).pytestmark[0]
+    mark = parametrize_with_checks(Wrong)
     (check,) = [case.values[0] for case in mark.args[1] if case.id.endswith("input_gradients")]
     with pytest.raises(AssertionError, match="the gradient of 'wrong' for input 0"):
         check()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from microframe.component import Component
 from microframe.errors import ConfigError, Problem
 from microframe.interfaces import Callback
 from microframe.interfaces.callback import Memory
@@ -64,6 +65,10 @@ class Checkpoint(MonitoringCallback):
         if self.last is not None:
             run.save(self.last)
 
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(best="best.h5", last="last.h5", every=2, monitor="accuracy")]
+
 
 class MetricsLog(Callback):
     """Writes the history to a file, a row after each epoch: the number of the epoch, from 1, and all columns.
@@ -113,6 +118,10 @@ class MetricsLog(Callback):
             writer.writerow(cells)
         writer.writerow(cells.values())
         return stream.getvalue()
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls("log.csv"), cls("log.jsonl", overwrite=True)]
 
 
 def _may_exist(run: Run, callback: Checkpoint | MetricsLog, memory: Memory) -> bool:

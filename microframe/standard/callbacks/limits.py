@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from microframe.component import Component
 from microframe.interfaces import Callback
 from microframe.interfaces.callback import Memory
 from microframe.values import PositiveFloat
@@ -24,3 +25,7 @@ class TimeLimit(Callback):
     def batch_end(self, run: Run, memory: Memory) -> None:
         if run.seconds >= self.seconds:
             run.stop(f"the time limit of {self.seconds:g} seconds is up")
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(3600.0)]

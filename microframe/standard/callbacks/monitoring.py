@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import numpy as np
 
+from microframe.component import Component
 from microframe.errors import ConfigError, Problem, nearest, one_of
 from microframe.evaluation import name_metrics
 from microframe.history import format_value
@@ -105,6 +106,14 @@ class EarlyStopping(MonitoringCallback):
         if self.restore_best and "parameters" in memory:
             _restore_weights(run, memory)
 
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [
+            cls(),
+            cls(1, monitor="loss", direction="max"),
+            cls(2, restore_best=False, monitor="accuracy", min_delta=0.1),
+        ]
+
 
 class ReduceOnPlateau(MonitoringCallback):
     """Lowers the learning rate when the monitored value has not improved for some epochs.
@@ -131,6 +140,10 @@ class ReduceOnPlateau(MonitoringCallback):
             run.learning_rate_factor = min(
                 run.learning_rate_factor, max(run.learning_rate_factor * self.factor, lowest)
             )
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(), cls(0.1, patience=1, cooldown=1, minimum=1e-5, monitor="loss", direction="max")]
 
 
 def _keep_weights(run: Run, memory: Memory) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from microframe.arrays import Array
+from microframe.component import Component
 from microframe.errors import ConfigError, Problem
 from microframe.interfaces import Callback
 from microframe.interfaces.callback import Memory
@@ -64,6 +65,10 @@ class WeightRecorder(Callback):
 
     def training_end(self, run: Run, memory: Memory) -> None:
         _join(run, memory)
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(), cls("batch", initial=True)]
 
 
 def _empty_rows(run: Run, count: int) -> dict[str, Array]:

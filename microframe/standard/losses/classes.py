@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from microframe.arrays import Array, Shape
+from microframe.component import Component, Example
 from microframe.interfaces import Activation, Loss
 from microframe.standard.activations import LogSoftmax, Softmax
 from microframe.standard.constants import constant
@@ -62,6 +63,11 @@ class CrossEntropy(Loss):
 
     def fuse(self, activation: Activation) -> Loss | None:
         return _SoftmaxCrossEntropy(self) if type(activation) in (Softmax, LogSoftmax) else None
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        plain = Example(cls(), reference=lambda p, t: -(t * np.log(p)).sum(axis=-1).mean())
+        return [plain, cls(label_smoothing=0.2), cls(label_smoothing=0.1, class_weights=(0.5, 1.0, 2.0, 3.0))]
 
 
 class KLDivergence(Loss):

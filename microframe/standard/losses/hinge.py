@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from microframe.arrays import Array, Shape
+from microframe.component import Component, Example
 from microframe.interfaces import Loss
 from microframe.standard.constants import ONE, ZERO, constant
 from microframe.standard.losses import targets
@@ -59,6 +60,10 @@ class Hinge(Loss):
         out *= np.sign(row, row)
         out *= constant(1 / row.size)[out.dtype]
         return value
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [cls(), Example(cls(), inputs=((3, 1),))]
 
 
 def _shortfalls(prediction: Array, target: Array, wrong: Array, row: Array, highest: Array) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from microframe.arrays import Array, Shape
+from microframe.component import Component, Example
 from microframe.standard.constants import ONE, constant
 from microframe.standard.losses.elementwise import ElementwiseLoss
 from microframe.standard.losses.targets import class_rows
@@ -105,6 +106,14 @@ class Huber(ElementwiseLoss):
         np.subtract(prediction, target, out)
         np.maximum(out, -self.delta, out=out)
         np.minimum(out, self.delta, out=out)
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        def reference(prediction: Array, target: Array) -> Any:
+            error = np.abs(prediction - target)
+            return np.where(error <= 0.3, error**2 / 2, 0.3 * (error - 0.15)).mean()
+
+        return [Example(cls(delta=0.3), reference=reference), cls()]
 
 
 class Poisson(ElementwiseLoss):

@@ -10,6 +10,7 @@ from dataclasses import KW_ONLY
 import numpy as np
 
 from microframe.arrays import Array
+from microframe.component import Component, Example
 from microframe.interfaces import Loss, Metric
 from microframe.standard.metrics.outcomes import Outcome, outcome, weighted_mean
 from microframe.values import PositiveInteger
@@ -44,6 +45,18 @@ class Accuracy(Metric):
         right = (result.decisions(0.5 if self.threshold is None else self.threshold) == result.truth).astype(np.float64)
         return float(weighted_mean(right, result.weight).mean())
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [
+            Example(cls(), reference=lambda prediction, target: (prediction.argmax(axis=1) == target).mean()),
+            cls(threshold=0.3),
+            cls(multi_label=True),
+        ]
+
 
 class TopKAccuracy(Metric):
     """The share of samples whose class is among the `k` with the largest outputs.
@@ -67,6 +80,17 @@ class TopKAccuracy(Metric):
         ties_before = (result.scores == own) & (np.arange(outputs) < result.truth[:, None])
         rank = ((result.scores > own) | ties_before).sum(axis=1)
         return float(weighted_mean((rank < self.k).astype(np.float64), result.weight))
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [
+            cls(),
+            Example(cls(2), reference=lambda prediction, target: (prediction.argmin(axis=1) != target).mean()),
+        ]
 
 
 class ROCAUC(Metric):
@@ -95,6 +119,14 @@ class ROCAUC(Metric):
         defined = [area for area in areas if not math.isnan(area)]
         return sum(defined) / len(defined) if defined else math.nan
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [cls(), cls(multi_label=True)]
+
 
 class LogLoss(Metric):
     """The mean of -log(probability given to what is true), in nats.
@@ -119,6 +151,19 @@ class LogLoss(Metric):
         if result.scores.min() < -1e-6 or result.scores.max() > 1 + 1e-6:
             raise ValueError("expected probabilities between 0 and 1 (a model that ends in softmax or sigmoid)")
         return float(weighted_mean(_negative_log_likelihood(result), result.weight))
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, math.inf
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [
+            Example(
+                cls(), reference=lambda prediction, target: -np.log(prediction[np.arange(len(target)), target]).mean()
+            ),
+            cls(multi_label=True),
+        ]
 
 
 def area_under_roc(scores: Array, positive: Array, weight: Array) -> float:

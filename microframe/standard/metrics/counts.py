@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microframe.arrays import Array
+from microframe.component import Component, Example
 from microframe.interfaces import Loss, Metric
 from microframe.standard.metrics.outcomes import Outcome, class_numbers, outcome
 
@@ -87,6 +88,20 @@ class CountMetric(Metric):
         if self.average == "weighted":
             return float(divide(counts[2] @ ratios, counts[2].sum()))
         return float(ratios[_occurs(result, decisions)].mean())
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [
+            cls(),
+            Example(cls("micro"), reference=lambda prediction, target: (prediction.argmax(axis=1) == target).mean()),
+            cls("weighted", threshold=0.3),
+            cls("none"),
+            cls(multi_label=True),
+        ]
 
 
 class Precision(CountMetric):

@@ -6,9 +6,12 @@ missing from either); the arithmetic is float64.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from microframe.arrays import Array
+from microframe.component import Component, Example
 from microframe.interfaces import Metric
 from microframe.standard.metrics.outcomes import sample_weights, weighted_mean
 
@@ -22,6 +25,14 @@ class MeanAbsoluteError(Metric):
         predicted, true, weights = paired(prediction, target, weight)
         return float(weighted_mean(np.abs(predicted - true), weights).mean())
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, math.inf
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls(), reference=lambda prediction, target: np.abs(prediction - target).mean())]
+
 
 class MeanSquaredError(Metric):
     """mean (p - t)^2, in the unit of the target squared."""
@@ -31,6 +42,14 @@ class MeanSquaredError(Metric):
     def value(self, prediction: Array, target: Array, weight: Array | None = None) -> float:
         predicted, true, weights = paired(prediction, target, weight)
         return float(weighted_mean((predicted - true) ** 2, weights).mean())
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, math.inf
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [Example(cls(), reference=lambda prediction, target: ((prediction - target) ** 2).mean())]
 
 
 class RootMeanSquaredError(Metric):
@@ -42,6 +61,18 @@ class RootMeanSquaredError(Metric):
     def value(self, prediction: Array, target: Array, weight: Array | None = None) -> float:
         predicted, true, weights = paired(prediction, target, weight)
         return float(np.sqrt(weighted_mean((predicted - true) ** 2, weights)).mean())
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, math.inf
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [
+            Example(
+                cls(), reference=lambda prediction, target: np.linalg.norm(prediction - target) / len(target) ** 0.5
+            )
+        ]
 
 
 class R2(Metric):
@@ -59,6 +90,16 @@ class R2(Metric):
         constant = total == 0
         share = np.where(constant, unexplained != 0, unexplained / np.where(constant, 1.0, total))
         return float((1 - np.where(np.isnan(unexplained), np.nan, share)).mean())
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return -math.inf, 1.0
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        return [
+            Example(cls(), reference=lambda prediction, target: 1 - ((prediction - target) ** 2).mean() / target.var())
+        ]
 
 
 def paired(prediction: Array, target: Array, weight: Array | None) -> tuple[Array, Array, Array]:

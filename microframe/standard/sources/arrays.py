@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from microframe.arrays import Array
+from microframe.component import Component, Example
 from microframe.errors import DataError, nearest
 from microframe.interfaces import Dataset, Source
 from microframe.standard.sources.rows import RowRange, check_inputs, check_range, check_target, within
@@ -39,6 +41,14 @@ class NPY(Source):
         inputs = _mapped(self.inputs)
         target = None if self.target is None else np.array(_mapped(self.target))
         return _dataset(self, inputs, target, self.inputs, self.target or "")
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        files = {"x.npy": _npy(_EXAMPLE_INPUTS), "y.npy": _npy(np.array(["a", "b"] * 3))}
+        return [
+            Example(cls("x.npy", "y.npy"), files=files),
+            Example(cls("x.npy", rows=(1, 5), missing="mean"), files={"x.npy": files["x.npy"]}),
+        ]
 
 
 class NPZ(Source):
@@ -71,6 +81,19 @@ class NPZ(Source):
             target = None if key is None else _member(arrays, key, self.path)
         return _dataset(self, inputs, target, f"{self.path}: {self.inputs!r}", f"{self.path}: {key!r}")
 
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        stream = io.BytesIO()
+        np.savez(stream, x=_EXAMPLE_INPUTS, y=np.arange(6.0), kinds=np.arange(6) % 2)
+        files = {"data.npz": stream.getvalue()}
+        return [
+            Example(cls("data.npz"), files=files),
+            Example(cls("data.npz", target="kinds", rows=(1, 5)), files=files),
+        ]
+
+
+_EXAMPLE_INPUTS = np.linspace(0, 1, 36, dtype=np.float32).reshape(6, 3, 2)
+
 
 def _dataset(source: NPY | NPZ, inputs: Array, target: Array | None, inputs_place: str, target_place: str) -> Dataset:
     check_inputs(inputs, inputs_place)
@@ -78,6 +101,13 @@ def _dataset(source: NPY | NPZ, inputs: Array, target: Array | None, inputs_plac
         check_target(target, len(inputs), target_place)
     taken = within(source.rows, len(inputs), inputs_place)
     return Dataset(inputs[taken], None if target is None else target[taken], missing=source.missing)
+
+
+def _npy(array: Array) -> bytes:
+    """What ``numpy.save`` writes."""
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
 
 
 def _mapped(path: str) -> Array:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from microframe.arrays import Array
+from microframe.component import Component, Example
 from microframe.errors import DataError
 from microframe.interfaces import Dataset, Source
 from microframe.standard.sources.rows import RowRange, check_range, within
@@ -71,6 +72,17 @@ class CSV(Source):
             if column in features:
                 raise DataError(f"{self.path}: {table.describe(column)} is both a feature and a target")
         return features
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        leaves = b"length,width,tree\n1.0,5.0,oak\n3.0,1.0,ash\n1.2,,oak\n2.9,0.9,ash\n"
+        points = b"1;2;3;4\n5;6;7;8\n9;10;11;12\n"
+        return [
+            Example(cls("leaves.csv", target="tree", missing="mean"), files={"leaves.csv": leaves}),
+            Example(cls("leaves.csv", target=1, features=("length",), rows=(0, 2)), files={"leaves.csv": leaves}),
+            Example(cls("points.csv", target=(-2, -1), delimiter=";", header=False), files={"points.csv": points}),
+            Example(cls("points.csv", delimiter=";"), files={"points.csv": points}),
+        ]
 
 
 def _listed(columns: str | int | tuple[str | int, ...] | None) -> tuple[str | int, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from typing import Literal
 
 import h5py
 import numpy as np
 
 from microframe.arrays import Array
+from microframe.component import Component, Example
 from microframe.errors import DataError, nearest
 from microframe.interfaces import Dataset, Source
 from microframe.interfaces.source import Rows
@@ -62,6 +64,19 @@ class HDF5(Source):
             check_target(target, len(inputs), f"{self.path}: {self.target!r}")
             target = target[taken]
         return Dataset(window, target, missing=self.missing)
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        stream = io.BytesIO()
+        with h5py.File(stream, "w") as file:
+            file["train/x"] = np.linspace(0, 1, 18).reshape(6, 3)
+            file["train/y"] = [b"no", b"yes"] * 3
+            file["heights"] = np.arange(6.0)
+        files = {"data.h5": stream.getvalue()}
+        return [
+            Example(cls("data.h5", "train/x", "train/y"), files=files),
+            Example(cls("data.h5", "train/x", "heights", rows=(1, 5)), files=files),
+        ]
 
 
 def _dataset(file: h5py.File, name: str, path: str) -> h5py.Dataset:

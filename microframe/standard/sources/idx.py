@@ -14,6 +14,7 @@ import zlib
 import numpy as np
 
 from microframe.arrays import Array
+from microframe.component import Component, Example
 from microframe.errors import DataError
 from microframe.interfaces import Dataset, Source
 from microframe.standard.sources.rows import RowRange, check_inputs, check_range, check_target, within
@@ -53,6 +54,15 @@ class IDX(Source):
             target = target[taken]
         inputs = inputs[taken]
         return Dataset(inputs.reshape(len(inputs), -1) if self.flatten else _with_channel(inputs), target)
+
+    @classmethod
+    def examples(cls) -> list[Component | Example]:
+        images = b"\0\0\x08\3" + struct.pack(">3I", 4, 3, 2) + bytes(range(24))
+        labels = b"\0\0\x08\1" + struct.pack(">I", 4) + bytes([7, 3, 3, 7])
+        return [
+            Example(cls("images", "labels"), files={"images": images, "labels": labels}),
+            Example(cls("images", flatten=False, rows=(1, 3)), files={"images": gzip.compress(images)}),
+        ]
 
 
 def read_idx(path: str) -> Array:

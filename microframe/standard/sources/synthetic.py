@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from microframe.arrays import Array
+from microframe.component import Component
 from microframe.interfaces import Dataset, Source
 from microframe.values import NonNegativeFloat, NonNegativeInteger, PositiveInteger
 
@@ -39,6 +40,10 @@ class Line(Source):
     def load(self) -> Dataset:
         x = np.linspace(self.start, self.stop, self.samples)
         return _curve(x, self.slope * x + self.intercept, self.noise, self.seed)
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(), cls(samples=5, start=-1.0, stop=2.0, slope=-1.0, noise=0.5, seed=3)]
 
 
 class Kink(Source):
@@ -126,6 +131,10 @@ class Spirals(Source):
         points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         points += np.random.default_rng(self.seed).normal(0, self.noise, points.shape)
         return Dataset(points, target, ("x", "y"), ("spiral",))
+
+    @classmethod
+    def examples(cls) -> list[Component]:
+        return [cls(), cls(samples=10, classes=3, turns=0.5)]
 
 
 def _curve(x: Array, y: Array, noise: float, seed: int) -> Dataset:

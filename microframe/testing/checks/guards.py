@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from types import FrameType
+from typing import Any, TypeVar
 
 import numpy as np
 
-from microframe.arrays import Array
+from microframe.arrays import Array, Shape
 from microframe.component import Component
+
+Result = TypeVar("Result")
+
+_ODD_SEED = 271828182
+"""A seed that nobody takes."""
+_PATIENCE = 0.5
+"""The seconds after which a thread is taken to wait for a lock."""
 
 
 @contextlib.contextmanager
 def keeping_nothing(component: Component) -> Iterator[None]:
-    """Assert that what happens inside leaves nothing on the component or on its class."""
+    """Assert that what happens inside leaves nothing on the component or on its class, and nothing did before."""
     before = _attributes(component)
     yield
     after = _attributes(component)
+    extra = vars(component).keys() - {field.name for field in component.fields()}
+    assert not extra, f"expected a component that keeps nothing on itself but its fields, received {sorted(extra)}"
     for name in before | after:
         changed = "changed" if name in before else "new"
         assert before.get(name) == after.get(name), (
@@ -28,15 +40,22 @@ def keeping_nothing(component: Component) -> Iterator[None]:
 
 @contextlib.contextmanager
 def drawing_from_no_global_generator() -> Iterator[None]:
-    """Assert that what happens inside draws from neither `numpy.random` nor `random`."""
-    # The two lines that touch NumPy's global generator are here to catch those who do.
-    before = repr(np.random.get_state()), random.getstate()  # noqa: NPY002
-    yield
-    after = repr(np.random.get_state()), random.getstate()  # noqa: NPY002
-    assert before[0] == after[0], (
-        "expected random numbers from the generator handed over, but numpy.random was drawn from"
-    )
-    assert before[1] == after[1], "expected random numbers from the generator handed over, but random was drawn from"
+    """Assert that what happens inside neither draws from `numpy.random` and `random` nor seeds them."""
+    before = _global_states()
+    # States in which nobody else leaves them: a component that seeds them itself would find its own again.
+    np.random.seed(_ODD_SEED)  # noqa: NPY002  # to catch those who use it
+    random.seed(_ODD_SEED)
+    odd = _global_states()
+    try:
+        yield
+        after = _global_states()
+    finally:
+        np.random.set_state(before[0])  # noqa: NPY002
+        random.setstate(before[1])
+    for name, expected, received in zip(("numpy.random", "random"), odd, after, strict=True):
+        assert repr(received) == repr(expected), (
+            f"expected random numbers from the generator handed over, but {name} was drawn from or seeded"
+        )
 
 
 @contextlib.contextmanager
@@ -72,9 +91,95 @@ def assert_float(array: Array, dtype: Any, what: str) -> None:
     assert array.dtype == dtype, f"expected {what} in {np.dtype(dtype).name}, received {array.dtype.name}"
 
 
+def assert_within(values: Any, bounds: Any, what: str) -> None:
+    """Assert that numbers lie within bounds that were declared, but for rounding; NaN lies nowhere."""
+    is_pair = isinstance(bounds, tuple) and len(bounds) == 2 and all(isinstance(bound, int | float) for bound in bounds)
+    assert is_pair, f"expected bounds to be two numbers, received {bounds!r}"
+    low, high = bounds
+    assert low <= high, f"expected bounds of which the first is the lesser, received {bounds}"
+    values = np.asarray(values, np.float64)
+    room = 1e-9 * max([1.0, *(abs(bound) for bound in bounds if np.isfinite(bound))])
+    outside = values[~((values >= low - room) & (values <= high + room))].ravel()
+    assert not outside.size, f"expected {what} within the declared bounds, {low:g} to {high:g}, received {outside[0]}"
+
+
 def assert_repeats(run: Callable[[], Array], what: str) -> None:
     """Assert that `run` gives the same twice."""
     assert_same(run(), run(), f"{what} to be the same when repeated")
+
+
+@contextlib.contextmanager
+def switching_often() -> Iterator[None]:
+    """While inside, threads take turns after microseconds, so that those which disturb each other do so soon."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def interrupted_by(other: Callable[[], object], run: Callable[[], Result]) -> Result:
+    """What `run` returns where `other` is run, in another thread, between each two of its lines.
+
+    What threads do to each other by chance, and on a single processor hardly ever, so happens for certain. Where `run`
+    keeps `other` waiting with a lock, it goes on without further interruptions.
+    """
+    waiting: list[Future[object]] = []
+    with ThreadPoolExecutor(1) as pool:
+
+        def trace(_: FrameType, event: str, __: object) -> Any:
+            if event in ("line", "return") and not waiting:
+                future = pool.submit(other)
+                waiting.extend(wait([future], timeout=_PATIENCE).not_done)
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            return run()
+        finally:
+            sys.settrace(before)
+
+
+def strided(array: Array, *, writeable: bool = False) -> Array:
+    """The same values, every other element of a larger array along the last axis; read-only unless asked for."""
+    wide = np.repeat(array, 2, axis=-1)[..., ::2]
+    wide.flags.writeable = writeable
+    return wide
+
+
+def in_fortran_order(array: Array, *, writeable: bool = False) -> Array:
+    """The same values with the first axis varying fastest in memory; read-only unless asked for."""
+    copied = np.array(array, order="F")
+    copied.flags.writeable = writeable
+    return copied
+
+
+ARRANGEMENTS = {"strided": strided, "in Fortran's order": in_fortran_order}
+"""The ways to lay out an array in memory that a component must cope with, by what such an array is."""
+
+
+def may_overflow(values: Array, at_hundredth: Array, dtype: Any) -> Array:
+    """Where a function may be infinite in `dtype`, by its values in float64 and those at a hundredth of the inputs.
+
+    That is where a value is beyond the dtype's range, or where the function grows so fast that it surely is: an
+    exponential may overflow at 10000, but not what an exponential is only a part of.
+    """
+    too_large: Array = np.isfinite(values) & (np.abs(values) > np.finfo(dtype).max)
+    return too_large | (np.abs(at_hundredth) > 1e30)
+
+
+def unspecified(shape: Shape, dtype: Any = np.float64) -> Array:
+    """What `empty` of a context gives, with content that cannot be taken for numbers."""
+    array = np.empty(shape, dtype)
+    if array.dtype.kind == "f":
+        array.fill(np.nan)
+    return array
+
+
+def _global_states() -> tuple[Any, Any]:
+    return np.random.get_state(), random.getstate()  # noqa: NPY002
 
 
 def _distance(a: Array, b: Array) -> str:

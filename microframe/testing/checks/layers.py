@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from microframe.arrays import Array
 from microframe.component import Example
-from microframe.interfaces import FittedLayer
+from microframe.contexts import InferenceContext
+from microframe.interfaces import FittedLayer, Layer
 from microframe.testing.checks.guards import (
+    ARRANGEMENTS,
     assert_close,
     assert_float,
     assert_same,
     drawing_from_no_global_generator,
+    interrupted_by,
     keeping_nothing,
     leaving,
+    switching_often,
 )
 from microframe.testing.conformance import Skipped
 from microframe.testing.layer_bench import LayerBench, Step
@@ -77,14 +80,15 @@ def gradients_overwritten(example: Example) -> None:
     first = bench.step().gradients
     for name, gradient in first.items():
         assert not np.isnan(gradient).any(), (
-            f"expected backward to fill the gradient of {name!r}, which it left as it was"
+            f"expected backward to fill the gradient of {name!r} whole, but it left values there or added to them"
         )
     gradients = {name: np.full_like(array, 7) for name, array in first.items()}
-    ctx = bench.training_context(gradients=gradients)
+    ctx = bench.training_context(gradients=dict(gradients))
     bench.layer.forward(ctx, *bench.inputs)
     bench.layer.backward(ctx, bench.dy)
     for name, gradient in gradients.items():
-        assert_same(gradient, first[name], f"the gradient of {name!r} to be overwritten, not added to")
+        what = f"the gradient of {name!r} to be written over what is in its array, and neither added nor put elsewhere"
+        assert_same(gradient, first[name], what)
 
 
 def unneeded_input_gradient(example: Example) -> None:
@@ -135,7 +139,7 @@ def dtype_kept(example: Example) -> None:
 
 
 def arguments_unmodified(example: Example) -> None:
-    """Inputs, parameters and the gradient with respect to the output stay as they are."""
+    """Inputs, parameters, the output and the gradient with respect to it stay as they are."""
     bench = LayerBench(example)
     inputs, dy = [x.copy() for x in bench.inputs], bench.dy.copy()
     parameters = {name: array.copy() for name, array in bench.parameters.items()}
@@ -143,15 +147,35 @@ def arguments_unmodified(example: Example) -> None:
     ctx = bench.training_context(parameters)
     with leaving(**arrays):
         bench.layer.forward(bench.inference_context(parameters), *inputs)
-    with leaving(dy=dy, **arrays):
-        bench.layer.forward(ctx, *inputs)
+    with leaving(**arrays):
+        output = bench.layer.forward(ctx, *inputs)
+    with leaving(dy=dy, output=output, **arrays):
         bench.backward(ctx, dy)
+
+
+def state(example: Example) -> None:
+    """State is written in training alone, into the arrays that were declared."""
+    bench = LayerBench(example)
+    if not bench.state:
+        raise Skipped("the layer has no state")
+    declared = {name: array.copy() for name, array in bench.state.items()}
+    handed = dict(declared)
+    with leaving(**declared):
+        bench.layer.forward(InferenceContext(bench.parameters, handed, bench.inference_context().empty), *bench.inputs)
+    _assert_in_place(handed, declared)
+    ctx = bench.training_context()
+    declared = dict(ctx.state)
+    bench.layer.forward(ctx, *bench.inputs)
+    bench.backward(ctx, bench.dy)
+    _assert_in_place(ctx.state, declared)
 
 
 def keeps_nothing(example: Example) -> None:
     """Nothing is kept on the layer or its class: what backward needs goes through the context."""
-    bench = LayerBench(example)
-    with keeping_nothing(bench.layer):
+    assert isinstance(example.component, Layer)
+    with keeping_nothing(example.component):
+        # Other values than those of other checks, after which a cache of them would not change.
+        bench = LayerBench(example, batch=5, seed=2)
         bench.infer()
         bench.step()
 
@@ -193,7 +217,7 @@ def memory_layouts(example: Example) -> None:
     """Inputs and gradients may be strided, in Fortran's order, or read-only."""
     bench = LayerBench(example)
     expected, inferred = bench.step(), bench.infer()
-    for name, arranged in (("strided", _strided), ("in Fortran's order", _in_fortran_order)):
+    for name, arranged in ARRANGEMENTS.items():
         inputs = [arranged(x) for x in bench.inputs]
         what = f"inputs that are {name} to give what others do"
         assert_close(bench.infer(*inputs), inferred, what)
@@ -207,10 +231,18 @@ def memory_layouts(example: Example) -> None:
 
 
 def inference_function(example: Example) -> None:
-    """The function that `inference` gives computes what forward does, to the bit."""
+    """The function that `inference` gives computes what forward does, to the bit, also when parameters have changed."""
     bench = LayerBench(example)
-    function = bench.layer.inference(bench.inference_context())
+    parameters, state = ({name: array.copy() for name, array in own.items()} for own in (bench.parameters, bench.state))
+    ctx = InferenceContext(parameters, state, bench.inference_context().empty)
+    function = bench.layer.inference(ctx)
     assert_same(function(*bench.inputs), bench.infer(), "`inference` to compute what forward does")
+    for array in (*parameters.values(), *state.values()):
+        if array.dtype.kind == "f":  # whole numbers may be indices
+            np.multiply(array, 2, out=array)
+    expected = bench.layer.forward(ctx, *bench.inputs)
+    what = "`inference` to compute what forward does with parameters and state as they are when it is called"
+    assert_same(function(*bench.inputs), expected, what)
 
 
 def threads(example: Example) -> None:
@@ -222,8 +254,10 @@ def threads(example: Example) -> None:
     expected = [LayerBench(example, batch=16).infer(*inputs).copy() for inputs in batches]
     for kept, alone in zip(outputs, expected, strict=True):
         assert_same(kept, alone, "an output to stay as it is when others are computed, which share no memory with it")
-    with _switching_often(), ThreadPoolExecutor(_THREADS) as pool:
-        for received, alone in zip(pool.map(lambda inputs: function(*inputs), batches * 4), expected * 4, strict=True):
+    between = interrupted_by(lambda: _quiet(function, batches[1]), lambda: _quiet(function, batches[0]))
+    assert_same(between, expected[0], "a prediction to be the same while another thread predicts")
+    with switching_often(), ThreadPoolExecutor(_THREADS) as pool:
+        for received, alone in zip(pool.map(partial(_quiet, function), batches * 2), expected * 2, strict=True):
             assert_same(received, alone, "a prediction from one of several threads to be what it is alone")
 
 
@@ -266,6 +300,7 @@ CHECKS = (
     rows_apart,
     dtype_kept,
     arguments_unmodified,
+    state,
     keeps_nothing,
     interleaved_passes,
     steps_repeat,
@@ -278,15 +313,15 @@ CHECKS = (
 )
 
 
-@contextlib.contextmanager
-def _switching_often() -> Iterator[None]:
-    """Threads take turns after microseconds, so that those which disturb each other do so soon."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
+def _assert_in_place(arrays: Mapping[str, Array], declared: Mapping[str, Array]) -> None:
+    for name, array in arrays.items():
+        assert name in declared, f"expected the state that build declares, but {name!r} is new"
+        assert array is declared[name], f"expected the state {name!r} to be written in place, but it was replaced"
+
+
+def _quiet(function: Callable[..., Array], inputs: Sequence[Array]) -> Array:
+    with np.errstate(all="ignore"):  # of each thread its own
+        return function(*inputs)
 
 
 def _assert_same_step(received: Step, expected: Step, what: str) -> None:
@@ -296,16 +331,3 @@ def _assert_same_step(received: Step, expected: Step, what: str) -> None:
     for index, (one, other) in enumerate(zip(received.input_gradients, expected.input_gradients, strict=True)):
         if one is not None and other is not None:
             assert_same(one, other, f"{what} its own gradient of input {index}")
-
-
-def _strided(array: Array) -> Array:
-    """The same values, every other element of a larger array along the last axis; read-only."""
-    wide = np.repeat(array, 2, axis=-1)[..., ::2]
-    wide.flags.writeable = False
-    return wide
-
-
-def _in_fortran_order(array: Array) -> Array:
-    array = np.asfortranarray(array)
-    array.flags.writeable = False
-    return array

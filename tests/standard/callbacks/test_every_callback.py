@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from microframe import ConfigError, config
-from microframe.configuration import Training
+from microframe import ConfigError
 from microframe.standard.callbacks import (
     Checkpoint,
     EarlyStopping,
@@ -11,31 +10,7 @@ from microframe.standard.callbacks import (
     ReduceOnPlateau,
     TimeLimit,
     WeightRecorder,
-    microframe_components,
 )
-
-EVERY = [
-    EarlyStopping(),
-    EarlyStopping(3, restore_best=False, monitor="loss", direction="max", min_delta=0.5),
-    ReduceOnPlateau(),
-    ReduceOnPlateau(0.1, patience=2, cooldown=3, minimum=1e-5),
-    Checkpoint(best="best.h5"),
-    Checkpoint(last="last.h5", every=3),
-    MetricsLog("log.csv"),
-    WeightRecorder(),
-    WeightRecorder("batch", initial=True),
-    TimeLimit(60),
-]
-
-
-@pytest.mark.parametrize("callback", EVERY, ids=repr)
-def test_a_callback_survives_its_configuration(callback):
-    again = Training.from_value({"loss": "cross_entropy", "callbacks": [config(callback)]}, (), [])
-    assert again.callbacks == (callback,)
-
-
-def test_every_standard_callback_is_covered_here():
-    assert {type(callback) for callback in EVERY} == set(microframe_components())
 
 
 @pytest.mark.parametrize(

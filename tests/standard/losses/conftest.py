@@ -151,11 +151,6 @@ def case_and_extremes(request) -> tuple[Case, tuple[float, ...]]:
     return request.param, (0, 1) if request.param in OF_PROBABILITIES else (-1e4, 0, 1e4)
 
 
-@pytest.fixture(params=dict.fromkeys(case.loss for case in ALL), ids=repr)
-def loss(request) -> Loss:
-    return request.param
-
-
 @pytest.fixture(scope="session")
 def draws() -> dict[str, Draw]:
     """Ways to draw predictions and targets, by name."""

@@ -5,12 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from microframe.component import config
 from microframe.errors import ConfigError
-from microframe.interfaces import Loss
 from microframe.registry import registry
 from microframe.standard import losses
-from microframe.testing import assert_gradient
 
 
 def test_the_standard_names():
@@ -29,17 +26,6 @@ def test_the_standard_names():
     }
 
 
-def test_the_gradient_is_that_of_the_value(case, gradient):
-    loss, prediction, target = case.draw()
-    assert_gradient(
-        lambda prediction: loss.value(prediction, target),
-        gradient(loss, prediction, target),
-        prediction,
-        absolute=1e-8,
-        relative=1e-5,
-    )
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_value_and_gradient_equals_the_value_and_the_gradient(case, dtype, gradient, reused_arrays):
     loss, prediction, target = case.draw(dtype)
@@ -54,13 +40,6 @@ def test_value_and_gradient_equals_the_value_and_the_gradient(case, dtype, gradi
         np.testing.assert_allclose(out, gradient(loss, prediction, target), rtol=tolerance, atol=tolerance)
 
 
-def test_value_and_gradient_works_without_an_allocator(case, gradient):
-    loss, prediction, target = case.draw()
-    out = np.empty_like(prediction)
-    assert loss.value_and_gradient(prediction, target, out) == pytest.approx(loss.value(prediction, target))
-    np.testing.assert_allclose(out, gradient(loss, prediction, target), rtol=1e-12, atol=1e-12)
-
-
 def test_float32_stays_float32_and_gives_the_float64_result_to_its_precision(case, gradient):
     loss, prediction, target = case.draw("float32")
     exact = loss.sample_values(prediction.astype("float64"), target.astype("float64"))
@@ -72,30 +51,6 @@ def test_float32_stays_float32_and_gives_the_float64_result_to_its_precision(cas
     np.testing.assert_allclose(gradient(loss, prediction, target), exact_gradient, rtol=1e-5, atol=1e-6)
 
 
-def test_the_value_is_the_weighted_mean_of_the_sample_values(case):
-    loss, prediction, target = case.draw()
-    values = loss.sample_values(prediction, target)
-    weight = np.arange(1.0, len(prediction) + 1)
-    assert values.shape == (len(prediction),)
-    assert loss.value(prediction, target) == pytest.approx(values.mean())
-    assert loss.value(prediction, target, weight) == pytest.approx(np.mean(weight * values))
-
-
-def test_a_sample_has_the_same_value_in_any_batch(case):
-    loss, prediction, target = case.draw()
-    alone = [loss.value(prediction[i : i + 1], target[i : i + 1]) for i in range(len(prediction))]
-    np.testing.assert_allclose(loss.sample_values(prediction, target), alone, rtol=1e-12, atol=1e-14)
-
-
-def test_arguments_are_left_alone(case):
-    loss, prediction, target = case.draw()
-    prediction_before, target_before = prediction.copy(), target.copy()
-    loss.value_and_gradient(prediction, target, np.empty_like(prediction))
-    loss.sample_values(prediction, target)
-    np.testing.assert_array_equal(prediction, prediction_before)
-    np.testing.assert_array_equal(target, target_before)
-
-
 def test_values_stay_finite_for_extreme_predictions(case_and_extremes):
     case, extremes = case_and_extremes
     loss, prediction, target = case.draw("float32")
@@ -104,14 +59,6 @@ def test_values_stay_finite_for_extreme_predictions(case_and_extremes):
     assert math.isfinite(loss.value_and_gradient(prediction, target, out))
     assert np.isfinite(out).all()
     assert np.isfinite(loss.sample_values(prediction, target)).all()
-
-
-def test_config_and_component_are_each_others_inverse(loss):
-    problems = []
-    parsed = Loss.from_value(config(loss), (), problems)
-    assert problems == []
-    assert parsed == loss
-    assert config(parsed) == config(loss)
 
 
 def test_fields_out_of_range_are_refused():

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+COMMAND = '''
+import click
+from microframe import hookimpl
+
+@click.command("{}")
+def greet():
+    """Say hello."""
+
+@hookimpl
+def microframe_commands():
+    return [greet]
+'''
+
+
+@pytest.fixture
+def right(swish):
+    """The source of a plugin with a right activation."""
+    return textwrap.dedent(swish())
+
+
+@pytest.fixture
+def wrong(right):
+    """The same with the gradient twice as large."""
+    return right.replace("np.multiply(dy, s +", "np.multiply(2 * dy, s +")
+
+
+def outcomes(result):
+    return {(row["component"], row["check"]): row["outcome"] for row in result.json}
+
+
+def test_the_parts_of_a_right_file_pass(microframe, tmp_path, right, table):
+    (tmp_path / "microframe_swish.py").write_text(right)
+    result = microframe("plugins", "check", "microframe_swish.py")
+    assert result.code == 0
+    rows = table(result.stdout)
+    assert rows[:2] == [["microframe_swish: activation"], ["check", "swish"]]
+    assert ["gradient", "ok"] in rows
+    assert "reference: no example has a reference to compare with" in result.stdout
+    assert result.stdout.splitlines()[-2].startswith("microframe_swish: 1 part; checks: ")
+    assert ", 0 failed, " in result.stdout.splitlines()[-2]
+
+
+def test_a_failed_check_is_told_with_its_reason_and_exit_code_1(microframe, tmp_path, wrong, table):
+    (tmp_path / "microframe_swish.py").write_text(wrong)
+    result = microframe("plugins", "check", "microframe_swish.py")
+    assert result.code == 1
+    assert ["gradient", "FAILED"] in table(result.stdout)
+    assert "  swish gradient: Swish(): " in result.stdout
+
+
+def test_json_has_a_row_for_each_check_of_each_part(microframe, tmp_path, wrong):
+    (tmp_path / "microframe_swish.py").write_text(wrong)
+    result = microframe("plugins", "check", "microframe_swish.py", "--json")
+    assert (result.code, result.stderr) == (1, "")
+    found = outcomes(result)
+    assert found["swish", "gradient"] == "failed"
+    assert found["swish", "config_round_trip"] == "passed"
+    assert {tuple(row) for row in result.json} == {("plugin", "kind", "component", "check", "outcome", "reason")}
+
+
+def test_without_a_name_every_installed_plugin_is_checked(microframe, plugin_folder, right, wrong):
+    plugin_folder("swish", right)
+    variables = plugin_folder("twice", wrong.replace("Swish", "Twice"))
+    result = microframe("plugins", "check", "--json", **variables)
+    assert result.code == 1
+    assert outcomes(result)["swish", "gradient"] == "passed"
+    assert outcomes(result)["twice", "gradient"] == "failed"
+
+
+@pytest.mark.parametrize("name", ["swish", "microframe-swish", "swish.swish"])
+def test_a_plugin_is_checked_by_its_name_its_distribution_or_one_of_its_parts(microframe, plugin_folder, right, name):
+    result = microframe("plugins", "check", name, "--json", **plugin_folder("swish", right))
+    assert result.code == 0
+    assert {(row["plugin"], row["component"]) for row in result.json} == {("swish", "swish")}
+
+
+def test_a_standard_part_can_be_checked(microframe):
+    result = microframe("plugins", "check", "dense", "--json")
+    assert result.code == 0
+    assert {(row["plugin"], row["component"]) for row in result.json} == {("standard", "dense")}
+    assert outcomes(result)["dense", "reference"] == "passed"
+
+
+def test_a_broken_plugin_fails(microframe, plugin_folder):
+    result = microframe("plugins", "check", "--json", **plugin_folder("broken", "import nowhere"))
+    assert result.code == 1
+    (row,) = [row for row in result.json if row["plugin"] == "broken"]
+    assert (row["check"], row["outcome"]) == ("import", "failed")
+    assert "No module named 'nowhere'" in row["reason"]
+
+
+def test_a_command_is_checked_too(microframe, plugin_folder):
+    plugin_folder("greeting", COMMAND.format("greet"))
+    result = microframe("plugins", "check", "--json", **plugin_folder("shadow", COMMAND.format("train")))
+    found = outcomes(result)
+    assert found["greet", "name_free"] == "passed"
+    assert found["train", "name_free"] == "failed"
+    assert {row["kind"] for row in result.json} >= {"command"}
+
+
+def test_an_unknown_name_is_refused(refused):
+    assert "no plugin, distribution or part is called 'dens' (did you mean 'dense'?)" in refused(
+        5, "plugins", "check", "dens"
+    )
+
+
+def test_a_file_that_is_not_there_is_refused(refused):
+    assert "nowhere.py" in refused(5, "plugins", "check", "nowhere.py")
+
+
+def test_many_parts_are_shown_in_tables_that_fit_the_terminal(microframe):
+    result = microframe("plugins", "check", "standard", COLUMNS="80")
+    assert result.code == 0
+    tables = result.stdout.partition("skipped:")[0]
+    assert max(map(len, tables.splitlines())) <= 80
+    assert tables.count("standard: activation") > 1
+
+
+def test_without_plugins_there_is_nothing_to_check(microframe):
+    result = microframe("plugins", "check", "--no-plugins")
+    assert result.code == 0
+    assert "no plugin is installed" in result.stdout

@@ -1,0 +1,292 @@
+"""Activations."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from microframe import Activation, Example
+from planted_bugs.planting import caught_by, correct
+
+_SCRATCH: dict[Any, Any] = {}
+
+
+@caught_by("gradient")
+class TanhWithoutSquare(Activation):
+    """tanh x, with the derivative 1 - y in place of 1 - y^2."""
+
+    def forward(self, x, out):
+        np.tanh(x, out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, 1 - y, out)
+
+
+@caught_by("gradient")
+class UndeclaredInput(Activation):
+    """x sigmoid(x), whose backward reads x without needs_input."""
+
+    def forward(self, x, out):
+        np.divide(x, 1 + np.exp(-x), out=out)
+
+    def backward(self, dy, x, y, out):
+        share = 1 / (1 + np.exp(-x))
+        np.multiply(dy, share + y * (1 - share), out=out)
+
+
+@caught_by("gradient")
+class DiagonalOfSoftmax(Activation):
+    """Softmax, with the derivative of each output by its own input alone, y (1 - y)."""
+
+    def forward(self, x, out):
+        np.exp(x - x.max(axis=-1, keepdims=True), out)
+        out /= out.sum(axis=-1, keepdims=True)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, y * (1 - y), out)
+
+    def probabilities(self, y):
+        return y
+
+
+@caught_by("rows_apart")
+class SoftmaxOverRows(Activation):
+    """Softmax over the first axis, which is that of the samples."""
+
+    def forward(self, x, out):
+        np.exp(x - x.max(axis=0, initial=-np.inf), out)
+        out /= out.sum(axis=0)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy - (dy * y).sum(axis=0), y, out)
+
+
+@caught_by("extremes")
+class OverflowingSoftmax(Activation):
+    """Softmax without the largest input subtracted first."""
+
+    def forward(self, x, out):
+        np.exp(x, out)
+        out /= out.sum(axis=-1, keepdims=True)
+
+    def backward(self, dy, x, y, out):
+        inner = (dy * y).sum(axis=-1, keepdims=True)
+        np.multiply(dy - inner, y, out)
+
+    def probabilities(self, y):
+        return y
+
+
+@caught_by("extremes")
+class OverflowingSigmoid(Activation):
+    """exp(x) / (1 + exp(x)), which is inf / inf for large x."""
+
+    def forward(self, x, out):
+        odds = np.exp(x)
+        np.divide(odds, 1 + odds, out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, y * (1 - y), out)
+
+
+@caught_by("extremes")
+class OverflowingSoftplus(Activation):
+    """log(1 + exp(x)), which is infinite where x is only large."""
+
+    def forward(self, x, out):
+        np.log1p(np.exp(x), out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, 1 - np.exp(-y), out)
+
+
+@caught_by("in_place")
+class LosesItsInput(Activation):
+    """x / (1 + |x|), whose denominator is written over x before it is divided."""
+
+    def forward(self, x, out):
+        np.abs(x, out)
+        out += 1
+        np.divide(x, out, out)
+
+    def backward(self, dy, x, y, out):
+        # y' = 1 / (1 + |x|)^2 = (1 - |y|)^2
+        np.multiply(dy, (1 - np.abs(y)) ** 2, out)
+
+
+@caught_by("in_place")
+class LosesItsGradient(Activation):
+    """tanh x, whose derivative is written over dy before they are multiplied."""
+
+    def forward(self, x, out):
+        np.tanh(x, out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(y, y, out)
+        np.subtract(1, out, out)
+        out *= dy
+
+
+@caught_by("shape_and_dtype")
+class WritesNothing(Activation):
+    """max(x, 0) in a new array that is called `out` and never seen again."""
+
+    def forward(self, x, out):
+        out = np.maximum(x, 0)  # noqa: F841  # this is the bug
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, y > 0, out)
+
+
+@caught_by("probabilities")
+class UnequalShares(Activation):
+    """A sigmoid of each class, given out as the probabilities of classes that exclude each other."""
+
+    def forward(self, x, out):
+        np.divide(1, 1 + np.exp(-x), out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, y * (1 - y), out)
+
+    def probabilities(self, y):
+        return y / y.max(axis=-1, keepdims=True)
+
+
+@caught_by("arguments_unmodified")
+class SquaresItsOutput(Activation):
+    """tanh x, whose backward squares y where it stands."""
+
+    def forward(self, x, out):
+        np.tanh(x, out)
+
+    def backward(self, dy, x, y, out):
+        y *= y
+        np.multiply(dy, 1 - y, out)
+
+
+@caught_by("memory_layouts")
+class FlatCopy(Activation):
+    """Leaky relu by way of ravel(), which is a copy of an array that isn't contiguous."""
+
+    def forward(self, x, out):
+        out[...] = x
+        out.ravel()[x.ravel() < 0] *= 0.1
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, np.where(y < 0, 0.1, 1), out)
+
+
+@caught_by("keeps_nothing")
+class SlopeOnTheClass(Activation):
+    """x over the largest value seen so far, which is kept on the class."""
+
+    largest: ClassVar[list[float]] = [1.0]
+
+    def forward(self, x, out):
+        self.largest[0] = max(self.largest[0], float(np.max(np.abs(x), initial=0)))
+        np.divide(x, 4, out)
+
+    def backward(self, dy, x, y, out):
+        np.divide(dy, 4, out)
+
+
+@caught_by("threads")
+class SharedScratch(Activation):
+    """Softmax whose exponentials go through one array for all calls of a shape."""
+
+    def forward(self, x, out):
+        scratch = _SCRATCH.setdefault((x.shape, x.dtype), np.empty_like(x))
+        np.subtract(x, x.max(axis=-1, keepdims=True), scratch)
+        np.exp(scratch, scratch)
+        np.divide(scratch, scratch.sum(axis=-1, keepdims=True), out)
+
+    def backward(self, dy, x, y, out):
+        inner = (dy * y).sum(axis=-1, keepdims=True)
+        np.multiply(dy - inner, y, out)
+
+
+@caught_by("no_global_random_state")
+class RandomSlopes(Activation):
+    """Relu with slopes below zero from NumPy's global generator."""
+
+    needs_input = True
+
+    def forward(self, x, out):
+        np.multiply(x, np.where(x < 0, np.random.uniform(0.1, 0.3, x.shape), 1), out)  # noqa: NPY002
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, np.where(x < 0, y / np.where(x == 0, 1, x), 1), out)
+
+
+@caught_by("deterministic")
+class UnseededSlopes(Activation):
+    """Relu with slopes below zero from a new generator each time."""
+
+    needs_input = True
+
+    def forward(self, x, out):
+        np.multiply(x, np.where(x < 0, np.random.default_rng().uniform(0.1, 0.3, x.shape), 1), out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, np.where(x < 0, y / np.where(x == 0, 1, x), 1), out)
+
+
+@caught_by("reference")
+class SlopeOfAThird(Activation):
+    """min(max(x / 6 + 1/2, 0), 1) by its reference, but with the slope 1/3 in fact."""
+
+    def forward(self, x, out):
+        np.clip(x / 3 + 0.5, 0, 1, out=out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy / 3, (y > 0) & (y < 1), out)
+
+    @classmethod
+    def examples(cls):
+        return [Example(cls(), reference=lambda x: np.clip(x / 6 + 0.5, 0, 1))]
+
+
+@correct
+class Steps(Activation):
+    """max(-1, min(x, 1)), with kinks at -1 and 1 and no slope beyond."""
+
+    needs_input = True
+
+    def forward(self, x, out):
+        np.clip(x, -1, 1, out=out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, np.abs(x) < 1, out)
+
+    @classmethod
+    def examples(cls):
+        return [Example(cls(), reference=lambda x: np.clip(x, -1, 1))]
+
+
+@correct
+class UnitLength(Activation):
+    """x / sqrt(1 + |x|^2) over the last axis: not elementwise, and without probabilities."""
+
+    needs_input = True
+
+    def forward(self, x, out):
+        np.divide(x, np.sqrt(1 + (x * x).sum(axis=-1, keepdims=True)), out)
+
+    def backward(self, dy, x, y, out):
+        # With r the root: dx = (dy - y (dy . y)) / r
+        root = np.sqrt(1 + (x * x).sum(axis=-1, keepdims=True))
+        np.divide(dy - y * (dy * y).sum(axis=-1, keepdims=True), root, out)
+
+
+@correct
+class Squared(Activation):
+    """x^2, which is finite as far as the dtype goes."""
+
+    needs_input = True
+
+    def forward(self, x, out):
+        np.multiply(x, x, out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(2 * x, dy, out)
