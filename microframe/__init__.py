@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from microframe.version import __version__
 
 if TYPE_CHECKING:
+    from microframe.arrays import Array, Shape
     from microframe.component import Component, Example, Part, config
     from microframe.errors import (
         ConfigError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from microframe.registry import register
 
 _HOMES = {
+    "arrays": ["Array", "Shape"],
     "component": ["Component", "Example", "Part", "config"],
     "errors": [
         "ConfigError",
@@ -80,6 +82,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Activation",
+    "Array",
     "Callback",
     "Component",
     "ConfigError",
@@ -103,6 +106,7 @@ __all__ = [
     "ProviderVersionWarning",
     "Schedule",
     "Scope",
+    "Shape",
     "Source",
     "TrainingDivergedError",
     "UsageError",

@@ -35,7 +35,7 @@ class InferenceContext:
     def save(self, *values: Any) -> None:
         """Keep nothing."""
 
-    def nested(self, name: str) -> InferenceContext:
+    def nested(self, name: str, needs_input_gradient: bool | None = None) -> InferenceContext:
         return InferenceContext(_nested_arrays(self.parameters, name), _nested_arrays(self.state, name), self.empty)
 
 
@@ -91,16 +91,18 @@ class TrainingContext(Arena):
     def save(self, *values: Any) -> None:
         self.saved = values
 
-    def nested(self, name: str) -> NestedContext:
-        if name not in self._nested:
-            self._nested[name] = NestedContext(self, name)
-        return self._nested[name]
+    def nested(self, name: str, needs_input_gradient: bool | None = None) -> NestedContext:
+        inner = self._nested.get(name)
+        if inner is None:
+            inner = self._nested[name] = NestedContext(self, name)
+        inner.wanted = needs_input_gradient
+        return inner
 
 
 class NestedContext:
     """The context, in training, of a layer inside another one: its own arrays and savings, all else the outer one's."""
 
-    __slots__ = ("_name", "_nested", "_outer", "empty", "gradients", "parameters", "saved")
+    __slots__ = ("_name", "_nested", "_outer", "empty", "gradients", "parameters", "saved", "wanted")
 
     training = True
     parameters: Mapping[str, Array]
@@ -110,6 +112,7 @@ class NestedContext:
     def __init__(self, outer: TrainingContext | NestedContext, name: str) -> None:
         self._outer = outer
         self._name = name
+        self.wanted: bool | None = None
         self.parameters = _nested_arrays(outer.parameters, name)
         self.gradients = _nested_arrays(outer.gradients, name)
         self.empty = outer.empty
@@ -126,15 +129,17 @@ class NestedContext:
 
     @property
     def needs_input_gradient(self) -> bool:
-        return self._outer.needs_input_gradient
+        return self._outer.needs_input_gradient if self.wanted is None else self.wanted
 
     def save(self, *values: Any) -> None:
         self.saved = values
 
-    def nested(self, name: str) -> NestedContext:
-        if name not in self._nested:
-            self._nested[name] = NestedContext(self, name)
-        return self._nested[name]
+    def nested(self, name: str, needs_input_gradient: bool | None = None) -> NestedContext:
+        inner = self._nested.get(name)
+        if inner is None:
+            inner = self._nested[name] = NestedContext(self, name)
+        inner.wanted = needs_input_gradient
+        return inner
 
 
 def _nested_arrays(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:

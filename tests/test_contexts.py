@@ -95,6 +95,25 @@ def test_a_network_with_nested_layers_trains():
     assert history["loss"][-1] < history["loss"][0] / 4
 
 
+class InSeries(Layer):
+    """A layer after another, both inside."""
+
+    def build(self, scope, input_shape):
+        middle = Dense(3, "tanh").build(scope.nested("first"), input_shape)
+        return Dense(2).build(scope.nested("second"), middle)
+
+    def forward(self, ctx, x):
+        return Dense(2).forward(ctx.nested("second"), Dense(3, "tanh").forward(ctx.nested("first"), x))
+
+    def backward(self, ctx, dy):
+        between = Dense(2).backward(ctx.nested("second", needs_input_gradient=True), dy)
+        return Dense(3, "tanh").backward(ctx.nested("first"), between)
+
+
+def test_a_layer_inside_may_be_asked_for_a_gradient_that_the_outer_one_does_not_need():
+    assert_conforms(InSeries)
+
+
 def test_an_input_with_a_default_may_be_left_out_or_given():
     one, two = Gate(), Gate(inputs=("input", "input"))
     assert Network([one], (3,), "float32").output_shape == Network([two], (3,), "float32").output_shape == (3,)

@@ -83,8 +83,13 @@ class Context(Protocol):
     def save(self, *values: Any) -> None:
         """Keep `values` for backward, as `saved`; does nothing in inference."""
 
-    def nested(self, name: str) -> Context:
-        """The context of the layer inside this one that was built with ``scope.nested(name)``; it saves for itself."""
+    def nested(self, name: str, needs_input_gradient: bool | None = None) -> Context:
+        """The context of the layer inside this one that was built with ``scope.nested(name)``; it saves for itself.
+
+        Args:
+            name: as for `Scope.nested`.
+            needs_input_gradient: whether the gradient that its backward returns is used; as for this layer unless given.
+        """
 
 
 class Layer(Component):
