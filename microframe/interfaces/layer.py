@@ -88,7 +88,7 @@ class Context(Protocol):
 
         Args:
             name: as for `Scope.nested`.
-            needs_input_gradient: whether the gradient that its backward returns is used; as for this layer unless given.
+            needs_input_gradient: whether what its backward returns is used; as for this layer unless given.
         """
 
 

@@ -24,7 +24,6 @@ from microframe.plugins import LOCAL, STANDARD
 from microframe.registry import registry
 from microframe.schema import check_fields, component_schema
 from microframe.settings import parse
-from microframe.testing.conformance import Skipped
 
 _TRIED: tuple[Any, ...] = (
     "wrong",
@@ -139,12 +138,13 @@ def name_legal(example: Example) -> None:
 
 
 def name_free(example: Example) -> None:
-    """No standard part and no part of another plugin has the name."""
+    """No standard part and no part of another plugin has the name; that of a standard part is found first."""
     component = type(example.component)
     provider = registry.provider(component).name
-    if provider == STANDARD:
-        raise Skipped("it is a standard part itself")
     kind, name = component.kind, component.type
+    if provider == STANDARD:
+        assert registry.get(kind, name) is component, f"expected one standard {kind} {name!r}, but there are two"
+        return
     assert name not in registry.standard_names(kind), (
         f"expected a name of its own, but there is a standard {kind} {name!r}"
     )
