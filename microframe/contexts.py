@@ -53,13 +53,14 @@ class Arena:
         """An array with unspecified content; a new one only where this call of the round asks for another shape."""
         index = self.used
         self.used = index + 1
+        wanted = dtype or self.dtype
         if index < len(self._arrays):
             array = self._arrays[index]
-            if array.shape == shape and (dtype is None or array.dtype == dtype):
+            if array.shape == shape and array.dtype == wanted:
                 return array
-            self._arrays[index] = np.empty(shape, dtype or self.dtype)
+            self._arrays[index] = np.empty(shape, wanted)
         else:
-            self._arrays.append(np.empty(shape, dtype or self.dtype))
+            self._arrays.append(np.empty(shape, wanted))
         return self._arrays[index]
 
 

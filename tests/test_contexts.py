@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from microframe import Example, Layer, Model, Part
+from microframe.contexts import Arena
 from microframe.errors import ConfigError
 from microframe.network import Network
 from microframe.registry import registry
@@ -131,3 +132,11 @@ def test_an_input_without_a_gradient_may_stand_in_for_none():
             return super().forward(ctx, x, None if gate is None else (gate > 0.5).astype(x.dtype))
 
     assert_conforms(Example(Mask(), ((3,), gate)))
+
+
+def test_an_array_that_comes_back_has_the_dtype_that_is_asked_for():
+    arena = Arena(np.dtype("float32"))
+    asked = [(None, "float32"), (bool, "bool"), (None, "float32"), ("int64", "int64"), ("int64", "int64")]
+    for dtype, expected in asked:
+        arena.used = 0
+        assert arena.empty((3,), dtype).dtype == expected
