@@ -78,6 +78,8 @@ _HOMES = {
     "plugins": ["hookimpl"],
     "registry": ["register"],
 }
+_MODULES = ("interfaces", "standard", "testing", "values")
+"""Modules that are public beside the names; ``microframe.testing`` is there without an import of its own."""
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -119,6 +121,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"microframe.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'microframe' has no attribute {name!r}")
     return getattr(importlib.import_module(f"microframe.{_HOME[name]}"), name)

@@ -75,8 +75,10 @@ def _check_hint(hint: Any) -> None:
 
 
 def _check_default(default: Any, hint: Any) -> None:
-    if default is MISSING or default is None:
+    if default is MISSING:
         return
+    if default is None and types.NoneType not in (hint, *typing.get_args(hint)):
+        raise TypeError(f"its default is None, and it is annotated {hint}, which does not allow that: add | None")
     problems: list[Problem] = []
     value = parse(default, hint, ("default",), problems)
     for problem in problems:

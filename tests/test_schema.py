@@ -231,7 +231,7 @@ def test_a_configuration_can_hold_every_standard_part(kind, name):
         (float, 1.0),
         (int | None, None),
         (tuple[int, ...], (1, 2)),
-        (dict[str, int], None),
+        (dict[str, int] | None, None),
         (Activation, "a_part_of_some_plugin"),
         (Activation | None, None),
         (Part[Activation] | None, None),
@@ -293,7 +293,13 @@ def test_a_field_that_would_crash_the_process_is_refused_with_what_to_write(hint
     ids=str,
 )
 def test_a_field_may_hold_a_number_or_several(hint):
-    check_fields(activation(hint, None))
+    check_fields(activation(hint | None, None))
+
+
+def test_a_default_of_none_must_be_one_that_the_annotation_allows():
+    check_fields(activation(int | None, None))
+    with pytest.raises(TypeError, match="its default is None, and it is annotated <class 'int'>, which does not allow"):
+        check_fields(activation(int, None))
 
 
 def test_a_default_that_nobody_provides_does_not_keep_the_schema_from_the_others(monkeypatch):

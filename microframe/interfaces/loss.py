@@ -11,6 +11,7 @@ import numpy as np
 from microframe.arrays import Array, Shape
 from microframe.component import Component
 from microframe.interfaces.activation import Activation
+from microframe.targets import binary, class_rows
 
 
 class Loss(Component):
@@ -48,6 +49,9 @@ class Loss(Component):
     def prepare(self, target: Array, output_shape: Shape, dtype: np.dtype[np.floating]) -> Array:
         """Targets in the form that the other methods take; called once for all samples before training.
 
+        For values that is an array of the shape of the predictions. For classes it is rows of probabilities, one for
+        each output, so that class number 2 of 3 becomes 0, 0, 1; with a single output, 0 or 1.
+
         Args:
             target: (samples,), (samples, *outputs), or class numbers when `target` is ``"classes"``.
             output_shape: the shape of one prediction.
@@ -56,6 +60,9 @@ class Loss(Component):
         Raises:
             ValueError: the targets do not fit the output; say what is expected.
         """
+        if self.target == "classes":
+            rows = binary if output_shape[-1:] == (1,) else class_rows
+            return rows(target, output_shape, dtype)
         values = np.asarray(target, dtype=dtype)
         if values.shape[1:] == tuple(output_shape):
             return values

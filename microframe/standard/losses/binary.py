@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from microframe import targets
 from microframe.arrays import Array, Shape
 from microframe.interfaces import Activation, Loss
 from microframe.standard.activations import Sigmoid
 from microframe.standard.constants import ONE, ZERO, constant
-from microframe.standard.losses import targets
 from microframe.standard.losses.elementwise import ElementwiseLoss
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from microframe import targets
 from microframe.arrays import Array, Shape
 from microframe.component import Component, Example
 from microframe.interfaces import Activation, Loss
 from microframe.standard.activations import LogSoftmax, Softmax
 from microframe.standard.constants import constant
-from microframe.standard.losses import targets
 from microframe.values import PositiveFloat, ProperFraction
 
 

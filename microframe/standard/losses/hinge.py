@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from microframe import targets
 from microframe.arrays import Array, Shape
 from microframe.component import Component, Example
 from microframe.interfaces import Loss
 from microframe.standard.constants import ONE, ZERO, constant
-from microframe.standard.losses import targets
 from microframe.standard.losses.classes import mean_of_sample
 
 

@@ -11,7 +11,7 @@ from microframe.arrays import Array, Shape
 from microframe.component import Component, Example
 from microframe.standard.constants import ONE, constant
 from microframe.standard.losses.elementwise import ElementwiseLoss
-from microframe.standard.losses.targets import class_rows
+from microframe.targets import class_rows
 from microframe.values import PositiveFloat
 
 
