@@ -172,7 +172,9 @@ def _run(check: Check, examples: Sequence[Example]) -> None:
             check(example)
         except Skipped as reason:
             skipped.append(reason)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # such as SystemExit, which is the component's mistake and not a way out
             raise AssertionError(f"{_shown(example.component)}: {_describe(error)}") from error
     if len(skipped) == len(examples):
         raise skipped[0]
@@ -207,14 +209,15 @@ def _shown(component: Component) -> str:
         return f"{type(component).__qualname__}(...)"
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     """The message of an error, with the place in the component's own code that it came from."""
-    if isinstance(error, AssertionError | MicroframeError):
+    if isinstance(error, AssertionError | MicroframeError) and str(error):
         return str(error)
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_core(frame.filename)]
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_library(frame.filename)]
     where = f" ({os.path.relpath(own[-1].filename)}:{own[-1].lineno})" if own else ""
     return f"{type(error).__name__}: {error}{where}"
 
 
-def _is_core(file: str) -> bool:
-    return Path(file).is_relative_to(Path(__file__).parents[1])
+def _is_library(file: str) -> bool:
+    """Whether `file` is microframe's own or NumPy's, where an error of the component is seldom made."""
+    return any(Path(file).is_relative_to(folder) for folder in (Path(__file__).parents[1], Path(np.__file__).parent))

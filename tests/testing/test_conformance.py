@@ -124,6 +124,24 @@ def test_an_error_is_told_with_its_place_in_the_component():
     assert f"{Path(__file__).name}:" in reason
 
 
+def test_an_assertion_of_the_component_without_a_word_is_told_with_its_place():
+    class Terse(Doubled):
+        def build(self, scope, input_shape):
+            raise AssertionError
+
+    reason = outcomes(Example(Terse(), ((3,),)))["output_shape"].reason
+    assert reason.startswith("Terse(): AssertionError: ")
+    assert f"{Path(__file__).name}:" in reason
+
+
+def test_a_component_that_would_end_the_process_fails():
+    class Quitting(Doubled):
+        def forward(self, ctx, x):
+            raise SystemExit(3)
+
+    assert "SystemExit: 3" in outcomes(Quitting)["output_shape"].reason
+
+
 def test_a_source_finds_the_files_of_its_example_in_the_current_folder():
     class Numbers(Source):
         """One number a line."""
