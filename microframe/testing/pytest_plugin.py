@@ -1,6 +1,9 @@
-"""Fixtures for the tests of plugins, there in pytest wherever microframe is installed.
+"""Fixtures for the tests of plugins: a pytest plugin, which a ``conftest.py`` asks for.
 
-Nothing of microframe is imported before a test uses one of them.
+    pytest_plugins = ["microframe.testing.pytest_plugin"]
+
+It is not loaded by itself wherever microframe is installed: pytest would then rewrite every assert of microframe, and
+the messages of the conformance suite with them. Nothing of microframe is imported before a test uses a fixture.
 """
 
 from __future__ import annotations

@@ -149,13 +149,13 @@ def test_a_process_gets_stdin_and_variables(run_microframe, train_briefly, tmp_p
 
 @pytest.fixture
 def run(pytester):
-    """Runs tests with the plugin, whether it is installed as one of pytest's or not."""
+    """Runs tests beside a conftest.py that asks for the plugin."""
 
     def run(*sources, arguments=()):
+        pytester.makeconftest('pytest_plugins = ["microframe.testing.pytest_plugin"]')
         pytester.makepyfile(**{f"test_{number}": source for number, source in enumerate(sources)})
-        others = ("no:cacheprovider", "no:hypothesispytest", "no:microframe")
-        plugins = [word for name in (*others, "microframe.testing.pytest_plugin") for word in ("-p", name)]
-        return pytester.runpytest_subprocess("-W", "error", *plugins, *arguments)
+        without = [word for name in ("no:cacheprovider", "no:hypothesispytest") for word in ("-p", name)]
+        return pytester.runpytest_subprocess("-W", "error", *without, *arguments)
 
     return run
 
