@@ -22,6 +22,12 @@ __all__ = ["Component", "Example", "Part", "config"]
 RESERVED = ("type", "kind", "version", "interface_version")
 """Class attributes of every component, which no field may be called."""
 
+_DIMENSIONS = "D(?![a-z])"
+"""What stands behind the digit of 1D, 2D or 3D, and belongs to it."""
+_WORD_BOUNDARY = re.compile(
+    f"(?<=[a-z])(?=[A-Z])|(?<=[0-9])(?=[A-Z])(?!{_DIMENSIONS})|(?<=[0-9]D)(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+)
+
 
 class Component(Settings, ABC):
     """A part that a configuration can name: a class whose annotated fields are its configuration.
@@ -147,5 +153,5 @@ class Example:
 
 
 def snake_case(name: str) -> str:
-    """``"LayerNorm"`` -> ``"layer_norm"``, ``"ELU"`` -> ``"elu"``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    """``"LayerNorm"`` -> ``"layer_norm"``, ``"ELU"`` -> ``"elu"``, ``"Conv2DTranspose"`` -> ``"conv2d_transpose"``."""
+    return _WORD_BOUNDARY.sub("_", name).lower()

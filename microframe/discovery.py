@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,20 @@ class Provider:
         """The last part of the module's name, or of the file's without its ending."""
         return Path(self.module).stem if self.is_file else self.module.rpartition(".")[2]
 
+    def consists_of(self, file_or_module: str) -> bool:
+        """Whether that is the plugin's module: by its name, or as the file that it is imported from."""
+        if self.module == file_or_module:
+            return True
+        if not file_or_module.endswith(".py"):
+            return False
+        own = self.module if self.is_file else _file_of(self.module)
+        return own is not None and os.path.realpath(own) == os.path.realpath(file_or_module)
+
+    def is_copy_of(self, other: Provider) -> bool:
+        """Whether one of the two is a file that is called like the other's module, and so another state of it."""
+        file, module = (self, other) if self.is_file else (other, self)
+        return file.is_file and not module.is_file and file.module_name == module.module
+
     @property
     def origin(self) -> str:
         """The distribution with its version, or else the module."""
@@ -92,6 +107,7 @@ class Discovery:
         self._blocked: set[str] = set()
         self._all_blocked = False
         self._added: dict[str, Provider] = {}
+        self._hidden: frozenset[Provider] = frozenset()
 
     def block(self, *names: str) -> None:
         """Leave plugins out, by plugin or distribution name, before they are imported.
@@ -112,6 +128,22 @@ class Discovery:
         """Leave out every installed plugin; those added by hand or named by the environment still count."""
         self._all_blocked = True
 
+    @contextmanager
+    def hiding_copies_of(self, provider: Provider) -> Iterator[None]:
+        """While inside, other states of a plugin don't take part: the installed one beside the file being written."""
+        before = self._hidden
+        copies = [offer for offers in self.offers().values() for offer in offers if provider.is_copy_of(offer)]
+        self._hidden = before.union(copies)
+        try:
+            yield
+        finally:
+            self._hidden = before
+
+    def unknown(self) -> list[str]:
+        """The names in MICROFRAME_WITHOUT that nobody has; it may be set for environments with other plugins too."""
+        known = {_normal(name) for provider in self._everyone() for name in provider.names}
+        return [name for name in self._environment.without if _normal(name) not in known]
+
     def names(self) -> list[str]:
         """Every plugin's name, sorted: also of those that are left out."""
         return sorted({provider.name for provider in self._everyone()} | self._added.keys())
@@ -125,7 +157,7 @@ class Discovery:
 
         What was added by hand stands before what the environment names, and that before what is installed.
         """
-        added = {name: [provider] for name, provider in self._added.items()}
+        added = {name: [provider] for name, provider in self._added.items() if provider not in self._hidden}
         return self._allowed(_installed()) | self._allowed(self._named()) | added
 
     def available(self) -> dict[str, Provider]:
@@ -144,6 +176,10 @@ class Discovery:
     def _environment(self) -> _Environment:
         return _Environment.read()
 
+    @functools.cached_property
+    def _left_out(self) -> frozenset[str]:
+        return frozenset(map(_normal, self._environment.without))
+
     def _everyone(self) -> list[Provider]:
         return [provider for found in (_installed(), self._named()) for offers in found.values() for provider in offers]
 
@@ -151,17 +187,19 @@ class Discovery:
         """The plugins that the environment names, but for modules that an installed plugin brings anyway."""
         if not self._environment.plugins:
             return {}
-        installed = {offer.module for offers in self._allowed(_installed()).values() for offer in offers}
-        named = dict.fromkeys(map(provider_of, self._environment.plugins))
-        return _by_name(provider for provider in named if provider.module not in installed)
+        installed = [offer for offers in self._allowed(_installed()).values() for offer in offers]
+        named = dict.fromkeys(self._environment.plugins)
+        return _by_name(provider_of(name) for name in named if not any(offer.consists_of(name) for offer in installed))
 
     def _allowed(self, found: dict[str, list[Provider]]) -> dict[str, list[Provider]]:
         return _by_name(offer for offers in found.values() for offer in offers if not self._is_blocked(offer))
 
     def _is_blocked(self, provider: Provider) -> bool:
+        if provider in self._hidden:
+            return True
         if provider.is_installed and (self._all_blocked or self._environment.no_plugins):
             return True
-        return any(_normal(name) in self._blocked | self._environment.without for name in provider.names)
+        return any(_normal(name) in self._blocked.union(self._left_out) for name in provider.names)
 
 
 @dataclass(frozen=True)
@@ -169,7 +207,7 @@ class _Environment:
     """What the environment says about plugins."""
 
     plugins: tuple[str, ...]
-    without: frozenset[str]
+    without: tuple[str, ...]
     no_plugins: bool
 
     @classmethod
@@ -177,8 +215,7 @@ class _Environment:
         switch = os.environ.get(NO_PLUGINS, "")
         if switch.strip().lower() not in _SWITCH:
             raise UsageError(f"{NO_PLUGINS}: expected 1, true, yes, 0, false or no, received {switch!r}")
-        without = frozenset(map(_normal, _listed(WITHOUT)))
-        return cls(tuple(_listed(PLUGIN)), without, _SWITCH[switch.strip().lower()])
+        return cls(tuple(_listed(PLUGIN)), tuple(_listed(WITHOUT)), _SWITCH[switch.strip().lower()])
 
 
 def _listed(variable: str) -> list[str]:
@@ -190,6 +227,22 @@ def provider_of(file_or_module: str) -> Provider:
     """The plugin that isn't installed: of a path ending in ``.py``, or of the name of a module."""
     bare = Provider("", file_or_module)
     return Provider(bare.module_name, file_or_module)
+
+
+def _file_of(module: str) -> str | None:
+    """The file that a module would be imported from; neither it nor a package around it is imported for that."""
+    import importlib.util
+    from importlib.machinery import PathFinder
+
+    name, *inner = module.split(".")
+    try:
+        found = importlib.util.find_spec(name)
+        for part in inner:
+            name = f"{name}.{part}"
+            found = found and PathFinder.find_spec(name, found.submodule_search_locations)
+    except Exception:  # whatever a finder of somebody else's raises: then it is not known
+        return None
+    return found.origin if found else None
 
 
 def list_origins(providers: Iterable[Provider]) -> str:

@@ -2,8 +2,9 @@
 
 A plugin is a module that implements one or both hooks of `Hooks`. An installed one is found by its entry point in
 the group ``microframe``; looking at what is installed reads metadata only, and a plugin is imported when a name is
-asked for that it may provide. The standard parts come through the same hook, from the modules of
-`microframe.standard`.
+asked for that it may provide. Whatever ends its import or a hook, but for an interrupt, makes it a broken one, and what
+it prints meanwhile goes to stderr, as stdout is for results that programs read. The standard parts come through the
+same hook, from the modules of `microframe.standard`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pluggy
 
@@ -42,7 +44,38 @@ __all__ = [
     "plural",
     "standard_module",
     "standard_provider",
+    "stdout_to_stderr",
 ]
+
+
+class _StdoutToStderr:
+    """While inside, what is printed on stdout goes to stderr.
+
+    Of threads that are inside at once the first turns it over and the last turns it back; with
+    `contextlib.redirect_stdout` one would put back what another has turned over.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._stdout: TextIO = sys.stdout
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._stdout, sys.stdout = sys.stdout, sys.stderr
+            self._inside += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                sys.stdout = self._stdout
+
+
+stdout_to_stderr = _StdoutToStderr()
 
 
 @dataclass(frozen=True)
@@ -90,20 +123,22 @@ class Plugins(Discovery):
     def add(self, file_or_module: str) -> Provider:
         """Take in a plugin that isn't installed: a path ending in ``.py``, or the name of a module.
 
-        A module that an installed plugin consists of is that plugin.
+        What an installed plugin consists of, the module or its file, is that plugin.
 
         Raises:
             PluginError: it cannot be imported, or its name is taken.
         """
-        installed = (offer for offer in self.available().values() if offer.module == file_or_module)
-        provider = next(installed, provider_of(file_or_module))
+        known = (offer for offer in self.available().values() if offer.consists_of(file_or_module))
+        provider = next(known, None) or provider_of(file_or_module)
         taken = self._loaded[provider.name].provider if provider.name in self._loaded else provider
-        if taken.module != file_or_module:
+        if taken != provider:
             raise PluginError(f"two plugins are called {provider.name!r}: {taken.module} and {file_or_module}")
         if provider.name not in self._loaded:
             try:
                 self._load(provider)
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 raise PluginError(f"plugin {file_or_module}: {_reason(error)}{_file_of(provider, error)}") from error
         self.failures.pop(provider.name, None)
         if not provider.is_installed:
@@ -119,7 +154,9 @@ class Plugins(Discovery):
             provider = self.available()[name]
             try:
                 self._load(provider)
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._leave_out(provider, error)
         return self._loaded.get(name)
 
@@ -143,9 +180,12 @@ class Plugins(Discovery):
         if loaded is None:
             return []
         try:
-            commands = self._call("microframe_commands", loaded.module)
+            with stdout_to_stderr:
+                commands = self._call("microframe_commands", loaded.module)
             check_commands(commands)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._leave_out(loaded.provider, error)
             return []
         return commands
@@ -155,9 +195,10 @@ class Plugins(Discovery):
             raise PluginError(f"no plugin may be called {provider.name!r}")
         self._loading.add(provider.name)
         try:
-            with self._timed(provider.name):
-                module = _import(provider)
-            components = self._register(provider.name, module)
+            with stdout_to_stderr:
+                with self._timed(provider.name):
+                    module = _import(provider)
+                components = self._register(provider.name, module)
         finally:
             self._loading.remove(provider.name)
         self._loaded[provider.name] = Loaded(provider, module, tuple(components))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,17 +16,21 @@ from microframe.errors import PluginError
 from microframe.plugins import LOCAL, STANDARD, Provider
 from microframe.registry import registry
 from microframe.settings import Settings
-from microframe.values import PositiveInteger
+from microframe.values import PositiveInteger, describe_name, printable
 from microframe.version import __version__
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9.!_-]+")
 _NUMBERS = re.compile(r"\d{1,9}(\.\d{1,9})*")
+_LONGEST = 100
+"""More characters than this no distribution's name and no version has."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
     """What a model file records of a component besides its kind and name.
+
+    Anybody may have written the file: `origin` and `requirement` are fit to be shown, the attributes are not.
 
     Attributes:
         plugin: the plugin that provided it, ``"standard"`` or ``"local"``.
@@ -60,8 +64,10 @@ class Record:
 
     @property
     def origin(self) -> str:
-        """``"microframe-swish 1.0"``, or the module of a plugin that was not installed."""
-        return described(self.distribution, self.distribution_version) if self.distribution else str(self.module)
+        """``"microframe-swish 1.0"``, or the module of a plugin that was not installed, for a message."""
+        if self.distribution:
+            return described(self.distribution, self.distribution_version)
+        return printable(str(self.module))
 
     def requirement(self, comparison: str = ">=") -> str | None:
         """The distribution as pip takes it, ``'"microframe-swish>=1.0"'``; None if there is none.
@@ -70,9 +76,9 @@ class Record:
         None, and a version that it would not know is left out. So is the local part of one, which no index has.
         """
         public = (self.distribution_version or "").partition("+")[0]
-        if self.distribution is None or not _DISTRIBUTION.fullmatch(self.distribution):
+        if self.distribution is None or not _is_like(_DISTRIBUTION, self.distribution):
             return None
-        return f'"{self.distribution}{comparison}{public}"' if _VERSION.fullmatch(public) else f'"{self.distribution}"'
+        return f'"{self.distribution}{comparison}{public}"' if _is_like(_VERSION, public) else f'"{self.distribution}"'
 
 
 class RequirementError(PluginError):
@@ -120,7 +126,7 @@ def find_recorded(kind: type[Component], name: str, record: Record) -> type[Comp
     Raises:
         PluginError: its plugin is missing or broken; or it, or its interface, is older than recorded.
     """
-    what = f"the {kind.kind} {name!r}"
+    what = f"the {kind.kind} {describe_name(name)}"
     if record.interface_version > kind.interface_version:
         raise RequirementError(
             f"{what} needs version {record.interface_version} of the {kind.kind} interface, and microframe "
@@ -139,6 +145,8 @@ def find_recorded(kind: type[Component], name: str, record: Record) -> type[Comp
         provider = registry.plugins.available().get(record.plugin)
         if provider is not None and _is_same(record, provider):
             _check_version(what, record, provider.version)
+        elif provider is not None:
+            raise _displaced(what, record, provider)
         return None
     if record.component_version > component.version:
         raise RequirementError(
@@ -165,21 +173,45 @@ def _missing(what: str, record: Record) -> PluginError | None:
     plugins = registry.plugins
     if record.plugin == LOCAL:
         return PluginError(
-            f"{what} is a class of the module {record.module!r}, where it was passed to microframe.register: do that "
-            f"here too, or provide it from a plugin, which --plugin loads"
+            f"{what} is a class of the module {describe_name(str(record.module))}, where it was passed to "
+            f"microframe.register: do that here too, or provide it from a plugin, which --plugin loads"
         )
-    if record.plugin in {*plugins.available(), *plugins.clashing(), *plugins.blocked()}:
+    present = [*plugins.offers().get(record.plugin, ()), *plugins.blocked().get(record.plugin, ())]
+    is_there = any(_is_same(record, provider) for provider in present)
+    if is_there or record.plugin in plugins.clashing() or (present and record.distribution is None):
         return None
-    needs = f"{what} needs the plugin {record.plugin!r} from {record.origin}"
+    return _not_there(what, record, present)
+
+
+def _displaced(what: str, record: Record, instead: Provider) -> PluginError:
+    """Why a component cannot be found where `instead`, another plugin of the same name, lacks it."""
+    if any(_is_same(record, provider) for provider in registry.plugins.blocked().get(record.plugin, ())):
+        return PluginError(f"{_needs(what, record)}, left out on request{_besides([instead])}")
+    return _not_there(what, record, [instead])
+
+
+def _not_there(what: str, record: Record, others: Sequence[Provider]) -> PluginError:
+    """That the plugin of a component is not there, with what brings it, and who else has its name."""
+    needs, besides = _needs(what, record), _besides(others)
     if record.distribution is None:
-        return PluginError(f"{needs}, which was not installed: --plugin {shlex.quote(record.origin)} loads it")
+        loads = f"--plugin {shlex.quote(record.origin)} loads it"
+        return PluginError(f"{needs}, which was not installed{besides}: {loads}")
     installed = installed_version(record.distribution)
     if installed is None:
-        return RequirementError(f"{needs}, not installed", record.requirement())
+        return RequirementError(f"{needs}, not installed{besides}", record.requirement())
     return RequirementError(
-        f"{needs}; {described(record.distribution, installed)}, which is installed, has no such plugin",
+        f"{needs}; {described(record.distribution, installed)}, which is installed, has no such plugin{besides}",
         record.requirement(">=" if difference(installed, record.distribution_version) == "older" else "=="),
     )
+
+
+def _needs(what: str, record: Record) -> str:
+    return f"{what} needs the plugin {describe_name(record.plugin)} from {record.origin}"
+
+
+def _besides(others: Sequence[Provider]) -> str:
+    origins = " and ".join(printable(other.origin) for other in others)
+    return f" (another plugin of that name is from {origins})" if others else ""
 
 
 def installed_instead(record: Record, provider: Provider) -> str | None:
@@ -191,7 +223,7 @@ def installed_instead(record: Record, provider: Provider) -> str | None:
     if provider.name == STANDARD or provider.distribution is None or record.distribution is None:
         return None
     if not _is_same(record, provider):
-        return provider.origin
+        return printable(provider.origin)
     how = difference(provider.version, record.distribution_version)
     if how is None:
         return None
@@ -233,8 +265,12 @@ def installed_version(distribution: str) -> str | None:
 
 
 def described(distribution: str | None, distribution_version: str | None) -> str:
-    """``"microframe-swish 1.0"``."""
-    return " ".join(word for word in (distribution, distribution_version) if word)
+    """``"microframe-swish 1.0"``, for a message."""
+    return " ".join(printable(word) for word in (distribution, distribution_version) if word)
+
+
+def _is_like(pattern: re.Pattern[str], text: str) -> bool:
+    return len(text) <= _LONGEST and pattern.fullmatch(text) is not None
 
 
 def _is_same(record: Record, provider: Provider) -> bool:

@@ -15,6 +15,7 @@ from microframe.component import Component
 from microframe.discovery import describe_clash, list_origins
 from microframe.errors import ConfigError, PluginError, Problem, nearest, one_of, shorten
 from microframe.plugins import LOCAL, STANDARD, Plugins, Provider, standard_provider
+from microframe.values import describe_name
 
 KINDS = ("layer", "activation", "loss", "optimizer", "initializer", "schedule", "metric", "callback", "source")
 
@@ -175,31 +176,28 @@ class Registry:
     def _qualified(self, provider: str, kind: str, name: str) -> type[Component] | None:
         if provider == STANDARD:
             return self._standard(kind).get((kind, name))
+        what = f"the {kind} {describe_name(f'{provider}.{name}')}"
+        needs = f"{what} needs the plugin {describe_name(provider)}"
         offers = self.plugins.offers().get(provider, [])
         if len(offers) > 1:
-            raise PluginError(
-                f"the {kind} '{provider}.{name}' needs the plugin {provider!r}: {describe_clash(provider, offers)}"
-            )
+            raise PluginError(f"{needs}: {describe_clash(provider, offers)}")
         if provider != LOCAL and not offers:
             stand_in = self._stand_in(provider, kind, name)
             if stand_in is not None:
                 return self._load(stand_in).get((kind, name))
             if provider in self.plugins.blocked():
-                raise PluginError(f"the {kind} '{provider}.{name}' needs the plugin {provider!r}, left out on request")
+                raise PluginError(f"{needs}, left out on request")
             meant = nearest(provider, self._third_party_providers())
             hint = f" (did you mean {meant!r}?)" if meant else ""
-            raise PluginError(f"the {kind} '{provider}.{name}' needs the plugin {provider!r}, not installed{hint}")
+            raise PluginError(f"{needs}, not installed{hint}")
         parts = self._load(provider)
         if provider == LOCAL and (kind, name) not in parts:
             raise PluginError(
-                f"the {kind} '{provider}.{name}' is a class that some process registered for itself: pass it to "
-                f"microframe.register here too, or provide it from a plugin"
+                f"{what} is a class that some process registered for itself: pass it to microframe.register here too, "
+                f"or provide it from a plugin"
             )
         if provider in self.plugins.broken:
-            raise PluginError(
-                f"the {kind} '{provider}.{name}' needs the plugin {provider!r}, which is broken: "
-                f"{self.plugins.broken[provider]}"
-            )
+            raise PluginError(f"{needs}, which is broken: {self.plugins.broken[provider]}")
         return parts.get((kind, name))
 
     def _stand_in(self, provider: str, kind: str, name: str) -> str | None:
@@ -231,7 +229,7 @@ class Registry:
         meant = nearest(name, [*names, *plain])
         silent = shorten(self.silent())
         expected = f"the name of a known {kind}: {one_of(names)}"
-        received = f"{name!r}" + (f"; a plugin that is left out may provide it: {silent}" if silent else "")
+        received = describe_name(name) + (f"; a plugin that is left out may provide it: {silent}" if silent else "")
         return Problem(path, expected, received, plain.get(meant, meant) if meant else None)
 
 

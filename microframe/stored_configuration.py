@@ -8,6 +8,7 @@ and the fields of a component that an older version of its class saved are upgra
 from __future__ import annotations
 
 import copy
+import dataclasses
 import sys
 import warnings
 from collections import Counter
@@ -18,7 +19,7 @@ from typing import Any, get_args, get_origin
 from microframe import interfaces
 from microframe.component import Component
 from microframe.configuration import Configuration
-from microframe.errors import PluginError, ProviderVersionWarning, format_path, shorten
+from microframe.errors import ConfigError, PluginError, Problem, ProviderVersionWarning, format_path, shorten
 from microframe.providers import (
     Record,
     RequirementError,
@@ -31,7 +32,7 @@ from microframe.providers import (
 from microframe.registry import registry
 from microframe.settings import Path as Place
 from microframe.settings import Settings
-from microframe.values import describe_value
+from microframe.values import describe_name, describe_value, printable
 
 _INTERFACES = {
     interface.kind: interface
@@ -106,6 +107,8 @@ class StoredConfiguration:
             return Configuration.parse(current)
         except PluginError as error:
             raise PluginError(f"{self._path}: {error}") from error
+        except ConfigError as error:
+            raise ConfigError(map(_printable, error.problems)) from error
 
     def _describe(self, reading: _Reading) -> str:
         lines = [f"{self._path}: {reason}: {self._name_all(places)}" for reason, places in reading.problems.items()]
@@ -130,9 +133,10 @@ class StoredConfiguration:
 
     def _name(self, place: Place) -> str:
         """``"dense_1 (layers[0].activation)"``, ``"training.optimizer"``."""
+        path = format_path(_printable_path(place))
         if place[0] != "layers":
-            return format_path(place)
-        return f"{_layer_names(self.config['layers'])[int(place[1])]} ({format_path(place)})"
+            return path
+        return f"{printable(_layer_names(self.config['layers'])[int(place[1])])} ({path})"
 
 
 class _Reading:
@@ -229,8 +233,8 @@ class _Reading:
         except Exception as error:
             kind, _, name = key.partition(":")
             problem = PluginError(
-                f"{registry.provider(component)} cannot upgrade the {kind} {name!r} from version {saved} to "
-                f"{component.version}: {type(error).__name__}: {error}"
+                f"{registry.provider(component)} cannot upgrade the {kind} {describe_name(name)} from version {saved} "
+                f"to {component.version}: {printable(f'{type(error).__name__}: {error}', 400)}"
             )
             problem.__cause__ = error
             self._note(problem, path)
@@ -242,6 +246,15 @@ class _Reading:
         self.cause = self.cause or error
         if isinstance(error, RequirementError) and error.requirement is not None:
             self.requirements.add(error.requirement)
+
+
+def _printable(problem: Problem) -> Problem:
+    """`problem` for a message: its path may have words that the file alone knows, and what was received is long."""
+    return dataclasses.replace(problem, path=_printable_path(problem.path), received=printable(problem.received, 400))
+
+
+def _printable_path(path: Place) -> Place:
+    return tuple(printable(step) if isinstance(step, str) else step for step in path)
 
 
 def _name_and_fields(value: Any) -> tuple[str | None, dict[str, Any]]:

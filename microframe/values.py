@@ -7,6 +7,7 @@ import math
 import os
 import types
 import typing
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -102,24 +103,39 @@ def describe(hint: Any) -> str:
     """What the annotation `hint` asks for, in words: ``"a whole number of at least 1"``."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        return describe(arguments[0]) + "".join(_describe_bounds(meta) for meta in arguments[1:])
+        metas = [meta for meta in arguments[1:] if isinstance(meta, msgspec.Meta)]
+        if typing.get_origin(arguments[0]) is tuple:
+            return _describe_list(arguments[0], metas)
+        return describe(arguments[0]) + "".join(map(_describe_bounds, metas))
     if origin is Literal:
         return one_of(arguments)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(describe(argument) for argument in arguments if argument is not types.NoneType)
-    if origin is tuple and Ellipsis in arguments:
-        return f"a list, each {describe(arguments[0])}"
+        choices = [describe(argument) for argument in arguments if argument is not types.NoneType]
+        return (", or " if any(", each " in choice for choice in choices) else " or ").join(choices)
     if origin is tuple:
-        return f"a list of {len(arguments)}"
+        return _describe_list(hint, ())
     kind = getattr(hint, "kind", None)
     if kind:
         return f"{'an' if kind[0] in 'aio' else 'a'} {kind} (its name, or a table with its type)"
     return _TYPE_NAMES.get(hint, getattr(hint, "__name__", str(hint)))
 
 
-def _describe_bounds(meta: Any) -> str:
-    if not isinstance(meta, msgspec.Meta):
-        return ""
+def _describe_list(hint: Any, metas: Sequence[msgspec.Meta]) -> str:
+    """``"a list of 2, each a whole number"``, for a tuple whose length `metas` bound."""
+    elements = typing.get_args(hint)
+    if Ellipsis not in elements:
+        return f"a list of {len(elements)}"
+    least = max((meta.min_length for meta in metas if meta.min_length is not None), default=None)
+    most = min((meta.max_length for meta in metas if meta.max_length is not None), default=None)
+    length = ""
+    if least is not None and most is not None:
+        length = f" of {least}" if least == most else f" of {least} to {most}"
+    elif least is not None or most is not None:
+        length = f" of at least {least}" if least is not None else f" of at most {most}"
+    return f"a list{length}, each {describe(elements[0])}"
+
+
+def _describe_bounds(meta: msgspec.Meta) -> str:
     words = {
         "ge": "of at least",
         "gt": "greater than",
@@ -132,7 +148,21 @@ def _describe_bounds(meta: Any) -> str:
     return " " + " and ".join(bounds) if bounds else ""
 
 
-def describe_value(value: Any) -> str:
+def describe_value(value: Any, most: int = 60) -> str:
     """What was received, for an error message, cut to a readable length."""
-    text = repr(value).replace("\n", " ")
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return _cut(repr(value).replace("\n", " "), most)
+
+
+def describe_name(name: str) -> str:
+    """A name that a file may have made up, for a message: in quotes, escaped, and cut to a readable length."""
+    return describe_value(name, 100)
+
+
+def printable(text: str, most: int = 100) -> str:
+    """`text` that a file may have made up, for a message: on one line, escaped where needed, and cut to `most`."""
+    head = text[: most + 1]
+    return _cut(head if head.isprintable() else repr(head)[1:-1], most)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -234,13 +234,53 @@ def test_a_part_says_what_it_is(part):
         ("ELU", "elu"),
         ("ReLU", "re_lu"),
         ("HTTPServer", "http_server"),
-        ("Conv2D", "conv2_d"),
+        ("LSTM", "lstm"),
+        ("SimpleRNN", "simple_rnn"),
+        ("HTTP2Source", "http2_source"),
+        ("Base64URL", "base64_url"),
+        ("Conv2D", "conv2d"),
+        ("MaxPool1D", "max_pool1d"),
+        ("ConvLSTM2D", "conv_lstm2d"),
+        ("Conv2DLSTM", "conv2d_lstm"),
+        ("Conv2DTranspose", "conv2d_transpose"),
+        ("Level2Dense", "level2_dense"),
         ("F1", "f1"),
         ("already_snake", "already_snake"),
     ],
 )
 def test_the_name_is_the_class_name_in_snake_case(name, snake):
     assert snake_case(name) == snake
+
+
+OWN_NAMES = {
+    "ActivationLayer": "activation",
+    "AdamW": "adamw",
+    "LeakyReLU": "leaky_relu",
+    "RMSprop": "rmsprop",
+    "ROCAUC": "roc_auc",
+    "ReLU": "relu",
+    "RootMeanSquaredError": "rmse",
+    "SiLU": "silu",
+}
+"""The names of standard classes that set them, as they are not the names that would follow."""
+
+
+@every_part
+def test_standard_names_follow_from_the_classes_but_for_those_that_are_written_otherwise(part):
+    assert part.type == OWN_NAMES.get(part.__name__, snake_case(part.__name__))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("conv1d", "conv2d", "depthwise_conv2d", "separable_conv2d", "conv2d_transpose"),
+        *(f"{kind}_pool{axes}d" for kind in ("max", "average", "global_max", "global_average") for axes in (1, 2)),
+        *(f"{kind}{axes}d" for kind in ("zero_padding", "upsampling", "spatial_dropout") for axes in (1, 2)),
+    ],
+)
+def test_the_dimensions_in_the_name_of_a_class_are_part_of_the_word_before_them(name):
+    words = [word.capitalize() if not word.endswith("d") else word[:-1].capitalize() + "D" for word in name.split("_")]
+    assert snake_case("".join(words)) == name
 
 
 @given(st.from_regex(r"[A-Za-z][A-Za-z0-9]*", fullmatch=True))

@@ -73,10 +73,49 @@ def test_one_of_two_versions_is_the_newer(a, b):
         ("--index-url=https://example.com", "1.0", None),
         ("$(id)", "1.0", None),
         (None, None, None),
+        ("x" * 101, "1.0", None),
+        ("microframe-swish", "1" * 101, '"microframe-swish"'),
     ],
 )
 def test_a_requirement_is_what_pip_takes_and_nothing_that_a_shell_would_run(distribution, version, line):
     assert Record("swish", "swish_module", distribution, version).requirement() == line
+
+
+FORGED = 'good\npip install "evil"\n\x1b[2K'
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Record("gone", "gone_module", FORGED, "1.0"),
+        Record("gone", "gone_module", "microframe-gone", FORGED),
+        Record("gone", FORGED),
+        Record("gone", FORGED + ".py"),
+        Record(FORGED, "gone_module", "microframe-gone", "1.0"),
+        Record("local", FORGED),
+        Record("standard", None, FORGED, FORGED),
+        Record("gone", "gone_module", "x" * 10**6, "1.0"),
+        Record("gone", "gone_module", "microframe-gone", "1" * 10**6),
+        Record("gone", "x" * 10**6),
+        Record("x" * 10**6, "gone_module", "microframe-gone", "1.0"),
+        Record("local", "x" * 10**6),
+    ],
+    ids=lambda record: ",".join(str(value)[:5] for value in (record.plugin, record.module, record.distribution)),
+)
+@pytest.mark.parametrize("name", ["gone.layer", f"{FORGED}.layer", f"gone.{FORGED}", "gone." + "x" * 10**6])
+def test_what_a_file_says_of_a_provider_is_shown_on_one_line_of_readable_length(record, name):
+    name = f"local.{name}" if record.plugin == "local" else name
+    with pytest.raises(PluginError) as error:
+        find_recorded(Layer, name, record)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 700
+    assert (getattr(error.value, "requirement", None) or "").isprintable()
+
+
+def test_what_is_installed_instead_of_what_a_file_says_is_shown_on_one_line():
+    assert installed_instead(Record("x", "y", FORGED, FORGED), Provider("x", "y", "fork", "1\n0")) == r"fork 1\n0"
+    origin = Record("x", "y", FORGED, "1.0").origin
+    assert origin == r'good\npip install "evil"\n\x1b[2K 1.0'
 
 
 def test_every_component_of_a_configuration_has_its_record():

@@ -48,11 +48,13 @@ def test_there_is_a_package_for_every_kind_of_part_and_for_commands():
     assert set(KINDS) == {*COMPONENT_KINDS, "fitted_layer", "command"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "name"), [*((kind, "leaky swish") for kind in KINDS), *((kind, "a b") for kind in ("layer", "loss"))]
+)
 def test_a_package_passes_its_tests_and_the_checks_and_its_readme_runs(
-    kind, new_package, write_distribution, run_python
+    kind, name, new_package, write_distribution, run_python
 ):
-    folder, names = new_package(kind)
+    folder, names = new_package(kind, name)
     write_distribution(folder, names.distribution, {names.plugin: names.module}, {})
     programs = blocks((folder / "README.md").read_text(), "python")
     assert programs
@@ -83,7 +85,7 @@ def test_the_tests_of_a_package_compare_numbers_besides_what_every_part_must_do(
     assert len(tests) >= 4
 
 
-@pytest.mark.parametrize("name", ["q", "long-names-of-four-words"])
+@pytest.mark.parametrize("name", ["q", "long-names-of-four-words", "a b"])
 def test_packages_are_formatted_and_free_of_lint(name, new_package, tmp_path):
     for kind in KINDS:
         new_package(kind, name)
@@ -158,11 +160,36 @@ def test_all_names_follow_from_one_in_whatever_form(text):
 
 @pytest.mark.parametrize(
     ("text", "class_name", "plugin"),
-    [("swish", "Swish", "swish"), ("GELU2", "GELU2", "gelu2"), ("conv 2d", "Conv2d", "conv2d"), ("x", "X", "x")],
+    [
+        ("swish", "Swish", "swish"),
+        ("GELU2", "GELU2", "gelu2"),
+        ("conv 2d", "Conv2d", "conv2d"),
+        ("Conv2D", "Conv2D", "conv2d"),
+        ("Conv2D transpose", "Conv2DTranspose", "conv2d_transpose"),
+        ("x", "X", "x"),
+    ],
 )
 def test_the_plugin_is_called_what_the_class_is_in_configurations(text, class_name, plugin):
     names = names_of(text, "layer")
-    assert (names.class_name, names.plugin) == (class_name, plugin)
+    assert (names.class_name, names.plugin, names.has_own_type) == (class_name, plugin, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "class_name", "plugin"),
+    [
+        ("a b", "AB", "a_b"),
+        ("microframe-a-b", "AB", "a_b"),
+        ("layer a b", "LayerAB", "layer_a_b"),
+        ("XYZ LSTM", "XYZLSTM", "xyz_lstm"),
+        ("a b 2 c", "AB2C", "a_b2_c"),
+    ],
+)
+def test_words_that_the_class_runs_together_are_kept_apart_by_its_type(text, class_name, plugin, new_package):
+    names = names_of(text, "layer")
+    assert (names.class_name, names.plugin, names.has_own_type) == (class_name, plugin, True)
+    assert (names.module, names.distribution) == (f"microframe_{plugin}", f"microframe-{plugin.replace('_', '-')}")
+    module = package_files(names, "layer")[f"{names.module}.py"]
+    assert re.search(rf'class {class_name}\(Layer\):\n    """.*?"""\n\n    type = "{plugin}"\n', module, re.DOTALL)
 
 
 @given(st.from_regex(r"[A-Za-z][A-Za-z0-9]{0,5}([-_ ][A-Za-z0-9]{1,5}){0,3}", fullmatch=True))
@@ -175,7 +202,10 @@ def test_names_are_such_as_python_packages_have_and_lead_to_themselves(text):
     assert names.class_name.isidentifier()
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", names.distribution)
     assert names_of(names.distribution, "callback").plugin == names.plugin
-    assert names_of(names.class_name, "callback") == names
+    of_class = names_of(names.class_name, "callback")
+    assert of_class.class_name == names.class_name
+    assert (of_class == names) != names.has_own_type
+    assert names.plugin.replace("_", "") == names.class_name.lower()
 
 
 @pytest.mark.parametrize(

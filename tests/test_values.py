@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,8 +20,16 @@ from microframe.values import (
     ProperFraction,
     check_leaf,
     describe,
+    describe_name,
     describe_value,
+    printable,
 )
+
+
+def list_of(element: Any, **length: int) -> Any:
+    """The annotation of a list whose length is bounded."""
+    return Annotated[tuple[element, ...], msgspec.Meta(**length)]
+
 
 HINTS = [
     int,
@@ -150,6 +159,16 @@ def test_a_misspelt_choice_gets_the_nearest_one():
         (PositiveInteger | Literal["all"], "a whole number of at least 1 or one of 'all'"),
         (tuple[int, ...], "a list, each a whole number"),
         (tuple[int, int] | None, "a list of 2"),
+        (list_of(PositiveInteger, min_length=2, max_length=2), "a list of 2, each a whole number of at least 1"),
+        (list_of(int, min_length=1), "a list of at least 1, each a whole number"),
+        (list_of(int, max_length=3), "a list of at most 3, each a whole number"),
+        (list_of(str, min_length=1, max_length=3), "a list of 1 to 3, each a string"),
+        (Annotated[str, msgspec.Meta(min_length=1)], "a string of length at least 1"),
+        (
+            PositiveInteger | list_of(PositiveInteger, min_length=2, max_length=2),
+            "a whole number of at least 1, or a list of 2, each a whole number of at least 1",
+        ),
+        (tuple[int, int] | float, "a list of 2 or a number"),
         (Activation, "an activation (its name, or a table with its type)"),
         (tuple[Layer, ...], "a list, each a layer (its name, or a table with its type)"),
     ],
@@ -165,6 +184,22 @@ def test_what_was_received_is_shown_on_one_line_of_readable_length(value):
     assert "\n" not in text
     if len(repr(value)) <= 60:
         assert text == repr(value)
+
+
+@given(st.text())
+def test_text_of_somebody_else_s_is_shown_on_one_line_of_readable_length_with_nothing_that_a_terminal_obeys(text):
+    for shown in (printable(text), describe_name(text), printable(text * 100), describe_name(text * 100)):
+        assert shown.isprintable()
+        assert len(shown) <= 100
+    if text.isprintable() and len(text) <= 98:
+        assert (printable(text), describe_name(text)) == (text, repr(text))
+
+
+def test_text_of_somebody_else_s_is_escaped_and_cut():
+    assert printable('good\npip install "evil"\x1b[2K') == r'good\npip install "evil"\x1b[2K'
+    assert printable("right-to-left \u202e") == r"right-to-left \u202e"
+    assert printable("x" * 10**6) == "x" * 97 + "..."
+    assert describe_name("a\nb") == r"'a\nb'"
 
 
 def test_an_array_is_shown_on_one_line():

@@ -61,12 +61,24 @@ def _system(*, with_blas: bool) -> dict[str, Any]:
         "versions": _versions(),
         "processors": _processors(),
         "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "unknown_names": _unknown_names(),
     }
     if with_blas:
         from microframe.cli.blas import describe_blas
 
         system["blas"] = describe_blas()
     return system
+
+
+def _unknown_names() -> list[str]:
+    """The names of plugins to leave out that nobody has."""
+    from microframe.discovery import Discovery
+    from microframe.errors import UsageError
+
+    try:
+        return Discovery().unknown()
+    except UsageError:  # of another variable, which the reports on plugins end in
+        return []
 
 
 def _versions() -> dict[str, str]:
@@ -105,7 +117,10 @@ def _plugin_to_json(report: Report) -> dict[str, Any]:
 
 def _print(system: dict[str, Any], failures: dict[str, str], reports: list[Report]) -> None:
     from microframe.cli.wrapping import wrap_labelled
+    from microframe.discovery import WITHOUT
+    from microframe.errors import list_names
 
+    names = system["unknown_names"]
     rows = [
         *system["versions"].items(),
         ("processors", _processors_text(system["processors"])),
@@ -113,7 +128,8 @@ def _print(system: dict[str, Any], failures: dict[str, str], reports: list[Repor
         *system["environment"].items(),
         *((f"{name} failed", reason) for name, reason in failures.items()),
     ]
-    click.echo(wrap_labelled([(label, [text]) for label, text in rows]))
+    notes = {WITHOUT: [f"no plugin or distribution is called {list_names(names)}"] if names else []}
+    click.echo(wrap_labelled([(label, [text, *notes.get(label, ())]) for label, text in rows]))
     if not reports:
         return
     from microframe.cli.plugins.report import print_reports

@@ -118,8 +118,10 @@ def _report(path: Path, model: Model, summary: Summary | None) -> dict[str, Any]
 
 
 def _print_model(model: Model) -> None:
+    from microframe.values import printable
+
     if model.classes is not None:
-        click.echo(f"classes: {', '.join(map(str, model.classes))}")
+        click.echo(f"classes: {', '.join(printable(str(name)) for name in model.classes)}")
     others = _other_parts(model)
     if others:
         click.echo()

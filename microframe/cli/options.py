@@ -69,7 +69,8 @@ def common_options(command: Command) -> Command:
             expose_value=False,
             callback=_without,
             shell_complete=complete_plugin_names,
-            help="Leave out a plugin, or all of a distribution; repeatable (or MICROFRAME_WITHOUT=NAME,NAME).",
+            help="Leave out a plugin, or all of a distribution; repeatable (or MICROFRAME_WITHOUT=NAME,NAME, where a "
+            "name that nobody has is no error: it may be set for several environments).",
         ),
         click.option(
             "--plugin",

@@ -23,10 +23,11 @@ def print_json(values: Any) -> None:
 def print_table(head: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
     """A table on stdout, below its title."""
     from microframe.text_table import format_table
+    from microframe.values import printable
 
     cells = [[cell if isinstance(cell, str) else format_cell(cell) for cell in row] for row in rows]
     if title is not None:
-        click.echo(title)
+        click.echo(printable(title))
     click.echo(format_table(head, cells))
 
 

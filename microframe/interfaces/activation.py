@@ -18,6 +18,9 @@ class Activation(Component):
     kind = "activation"
     needs_input: ClassVar[bool] = False
     """Whether backward reads `x`. When False it sees None there, and forward runs in place."""
+    gradient_is_exact: ClassVar[bool] = True
+    """Whether backward gives the gradient of forward. False for an activation that gives another one on purpose, such
+    as a straight-through estimator; the conformance checks then don't compare the two."""
 
     @abstractmethod
     def forward(self, x: Array, out: Array) -> None:

@@ -114,6 +114,10 @@ class Layer(Component):
     """Whether the last thing that the layer does is to apply its field ``activation``. A loss may then be fused with
     it, for which the layer is used with a linear activation instead."""
 
+    gradient_is_exact: ClassVar[bool] = True
+    """Whether backward gives the gradient of forward. False for a layer that gives another one on purpose, such as one
+    that reverses it; the conformance checks then don't compare the two."""
+
     _: KW_ONLY
     name: str | None = None
     inputs: tuple[str, ...] | None = None
@@ -174,4 +178,10 @@ class FittedLayer(Layer):
 
     @abstractmethod
     def fit(self, state: Mapping[str, Array], batches: Iterable[Array]) -> None:
-        """Write into `state` what the layer learns from `batches`, each (batch, *input shape), seen once."""
+        """Write into `state` what the layer learns from `batches`.
+
+        Args:
+            state: the arrays that build declared, by name.
+            batches: all rows, each batch (batch, *input shape). They can be gone through only once, and where one ends
+                and the next begins must make no difference but for rounding.
+        """

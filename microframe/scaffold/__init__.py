@@ -11,10 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from microframe.errors import UsageError
-from microframe.scaffold.names import Names, names_of
+from microframe.scaffold.names import Names, check_free, names_of
 from microframe.version import __version__
 
-__all__ = ["Names", "names_of", "package_files", "write_package"]
+__all__ = ["Names", "check_free", "names_of", "package_files", "write_package"]
 
 _TEMPLATES = "microframe.scaffold.templates"
 
@@ -32,7 +32,7 @@ def package_files(names: Names, kind: str) -> dict[str, str]:
     return {
         ".gitignore": _template("gitignore.template"),
         "README.md": _replace(_template("README.md.template"), words),
-        f"{names.module}.py": _sort_imports(_replace(module, words), names.module),
+        f"{names.module}.py": _sort_imports(_replace(_with_type(module, names), words), names.module),
         "pyproject.toml": _replace(_template("pyproject.toml.template"), words),
         f"tests/test_{names.plugin}.py": _sort_imports(_replace(tests, words), names.module),
     }
@@ -85,6 +85,16 @@ def _move_into(target: Path, package: Path) -> None:
             if not entry.exists():
                 (target / entry.name).rename(entry)
         raise
+
+
+def _with_type(module: str, names: Names) -> str:
+    """The template `module` with the name in configurations set on its class, where it doesn't follow from that's."""
+    parts = [node for node in ast.parse(module).body if isinstance(node, ast.ClassDef) and node.name == "PartName"]
+    if not (parts and names.has_own_type):
+        return module
+    lines = module.splitlines()
+    end = parts[0].body[0].end_lineno  # of the docstring
+    return "\n".join([*lines[:end], "", f'    type = "{names.plugin}"', *lines[end:], ""])
 
 
 def _words(names: Names, kind: str) -> dict[str, str]:

@@ -13,7 +13,8 @@ import importlib
 import os
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -31,6 +32,9 @@ Subject: TypeAlias = Component | type[Component] | Example
 Outcome: TypeAlias = Literal["passed", "failed", "skipped"]
 
 Test = TypeVar("Test", bound=Callable[..., Any])
+
+_WITH_FILES = ("callback", "source")
+"""The kinds of component that may write files, which are then not to lie about."""
 
 
 class Skipped(Exception):  # noqa: N818  # it is not an error
@@ -67,7 +71,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one check of one component."""
+    """What became of one check of one component.
+
+    Attributes:
+        reason: what fails, or why it is skipped; if it passed, for which of several examples it was skipped.
+    """
 
     kind: str
     component: str
@@ -141,13 +149,21 @@ def parametrize_with_checks(*subjects: Subject) -> Callable[[Test], Test]:
 @contextlib.contextmanager
 def surroundings(example: Example) -> Iterator[None]:
     """What a component finds around it while it is checked: its files in the current folder, and a name of its own."""
+    component = type(example.component)
+    has_folder = example.files or component.kind in _WITH_FILES
     with (
-        tempfile.TemporaryDirectory() as folder,
-        contextlib.chdir(folder),
-        registry.registered_locally(type(example.component)),
+        _folder_of(example.files) if has_folder else contextlib.nullcontext(),
+        registry.registered_locally(component),
         np.errstate(all="ignore"),
     ):
-        for name, content in example.files.items():
+        yield
+
+
+@contextlib.contextmanager
+def _folder_of(files: Mapping[str, bytes]) -> Iterator[None]:
+    """A new current folder that holds `files`."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for name, content in files.items():
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             Path(name).write_bytes(content)
         yield
@@ -159,8 +175,11 @@ def _class_of(subject: Subject) -> type[Component]:
     return type(subject.component if isinstance(subject, Example) else subject)
 
 
-def _run(check: Check, examples: Sequence[Example]) -> None:
+def _run(check: Check, examples: Sequence[Example]) -> str:
     """Run a check on each example.
+
+    Returns:
+        How many of the examples were skipped, and why; empty if none were.
 
     Raises:
         AssertionError: one fails.
@@ -178,6 +197,8 @@ def _run(check: Check, examples: Sequence[Example]) -> None:
             raise AssertionError(f"{_shown(example.component)}: {_describe(error)}") from error
     if len(skipped) == len(examples):
         raise skipped[0]
+    counts = Counter(map(str, skipped))
+    return "; ".join(f"{count} of {len(examples)} examples: {reason}" for reason, count in counts.items())
 
 
 def _run_in_pytest(check: Check, examples: Sequence[Example]) -> None:
@@ -193,7 +214,7 @@ def _result(component: type[Component], check: Check, examples: Sequence[Example
     outcome: Outcome = "passed"
     reason = ""
     try:
-        _run(check, examples)
+        reason = _run(check, examples)
     except Skipped as skipped:
         outcome, reason = "skipped", str(skipped)
     except AssertionError as error:

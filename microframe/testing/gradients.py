@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from microframe.arrays import Array
+
+_LARGEST_KINK = 12
+"""How many of the elements that lie in kinks are looked at together."""
 
 
 def directional_derivative(
@@ -64,6 +67,78 @@ def assert_gradient(
         return
 
 
+def has_kink(function: Callable[[Array], float], x: Array, *, tolerance: float = 1e-4, seed: int = 0) -> bool:
+    """Whether the slopes on the two sides of `x` differ along a random direction."""
+    direction = np.random.default_rng(seed).standard_normal(x.shape)
+    return _differ(_sides(function, x, direction), tolerance)
+
+
+def assert_kinks_shared(
+    function: Callable[[Array], float], gradient: Array, x: Array, *, tolerance: float = 1e-4
+) -> None:
+    """Assert that elements which share a kink share its gradient: of several equal ones, only one is the largest.
+
+    Each of them may get the slope that it has if it moves alone, but not all may get all of it. So those that share a
+    kink, up to 12 of them, move together, and the sum of their gradients must lie between the slopes on the two sides.
+
+    Args:
+        function: from an array of the shape of `x` to one element of an output. In a sum of several of them kinks
+            may cancel each other, of which a gradient knows nothing.
+        gradient: the claimed gradient, of the shape of `x`.
+        x: float64.
+        tolerance: by how much slopes may be off, absolutely and relative to them.
+
+    Raises:
+        AssertionError: the sum for some elements does not; says of which.
+    """
+    kinks = _find_kinks(function, x, tolerance)
+    for position, own in kinks.items():
+        together = [position]
+        for other, its_own in kinks.items():
+            slopes = _sides(function, x, _indicator(x, [position, other]))
+            if other != position and not np.allclose(slopes, np.add(own, its_own), tolerance, tolerance):
+                together.append(other)
+        direction = _indicator(x, together)
+        low, high = sorted(_sides(function, x, direction))
+        slope = float(np.vdot(gradient, direction))
+        room = tolerance * max(1.0, abs(low), abs(high))
+        assert low - room <= slope <= high + room, (
+            f"the gradients of elements that share a kink, {', '.join(map(_place, together))}, add up to {slope:.9g}, "
+            f"but when all of them move, the slopes on the two sides are {low:.9g} and {high:.9g}"
+        )
+
+
+def _find_kinks(
+    function: Callable[[Array], float], x: Array, tolerance: float
+) -> dict[tuple[int, ...], tuple[float, float]]:
+    """The slopes on the two sides of those elements of `x` that lie in kinks, by position."""
+    kinks: dict[tuple[int, ...], tuple[float, float]] = {}
+    for position in np.ndindex(x.shape):
+        slopes = _sides(function, x, _indicator(x, [position]))
+        if _differ(slopes, tolerance):
+            kinks[position] = slopes
+        if len(kinks) == _LARGEST_KINK:
+            break
+    return kinks
+
+
+def _indicator(x: Array, positions: Iterable[tuple[int, ...]]) -> Array:
+    """1 at the positions, 0 elsewhere."""
+    direction = np.zeros_like(x)
+    for position in positions:
+        direction[position] = 1
+    return direction
+
+
+def _differ(slopes: tuple[float, float], tolerance: float) -> bool:
+    left, right = slopes
+    return abs(right - left) > tolerance * max(1.0, abs(left), abs(right))
+
+
+def _place(position: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, position))}]"
+
+
 def _lie_in_kinks(
     function: Callable[[Array], float], gradient: Array, x: Array, epsilon: float, absolute: float, relative: float
 ) -> bool:
@@ -91,7 +166,15 @@ def _slopes(
     function: Callable[[Array], float], x: Array, direction: Array, epsilon: float, tolerance: float
 ) -> tuple[float, float] | None:
     """The slopes on the two sides of x, where they differ more than a smooth function's would; None otherwise."""
+    left, right = _sides(function, x, direction, epsilon)
+    return (left, right) if abs(right - left) > tolerance else None
+
+
+def _sides(
+    function: Callable[[Array], float], x: Array, direction: Array, epsilon: float = 1e-6
+) -> tuple[float, float]:
+    """The slopes on the two sides of x."""
     middle = function(x)
     left = (middle - function(x - epsilon * direction)) / epsilon
     right = (function(x + epsilon * direction) - middle) / epsilon
-    return (left, right) if abs(right - left) > tolerance else None
+    return left, right

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from microframe.component import Example
 from microframe.contexts import InferenceContext, TrainingContext
 from microframe.interfaces import FittedLayer, Layer
 from microframe.network import Declarations
+from microframe.testing.checks.guards import unspecified
 
 _TRIED = (
     ((6,),),
@@ -28,6 +29,8 @@ _TRIED = (
 """The shapes of input samples that are tried where an example says none, the commonest first."""
 _CATEGORIES = 2
 """How many whole numbers, from 0, stand among the inputs of a layer that reads indices."""
+_CUTS = 4, 7
+"""Where the rows that a layer is fitted on are cut into batches; there are 8, so that the last has a single one."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,17 @@ class Step:
     input_gradients: tuple[Array | None, ...]
 
 
+class UnspecifiedContext(TrainingContext):
+    """A context whose arrays are filled with NaN each time that they are handed out."""
+
+    __slots__ = ()
+
+    def empty(self, shape: Shape, dtype: Any = None) -> Array:
+        array = super().empty(shape, dtype)
+        array[...] = unspecified(array.shape, array.dtype)
+        return array
+
+
 class LayerBench:
     """A layer built alone, in one dtype and for one batch size, with random values for all that it reads.
 
@@ -56,6 +70,7 @@ class LayerBench:
         batch: the number of samples.
         dtype: of the network that the layer is supposedly in.
         seed: of everything random.
+        scale: what random inputs are multiplied by; samples that the example gives stay as they are.
 
     Attributes:
         layer: what is checked.
@@ -63,49 +78,60 @@ class LayerBench:
         parameters: by name.
         state: as it is before the first step, by name.
         output_shape: what build returned.
+        has_random_inputs: whether any of them is random, and not given by the example.
+        rows: what a `FittedLayer` is fitted on, cut into batches that can be gone through once.
         dy: a random gradient with respect to the output.
     """
 
-    def __init__(self, example: Example, *, batch: int = 3, dtype: str = "float64", seed: int = 0) -> None:
+    def __init__(
+        self, example: Example, *, batch: int = 3, dtype: str = "float64", seed: int = 0, scale: float = 1.0
+    ) -> None:
         layer = example.component
         assert isinstance(layer, Layer)
         self.layer = layer
         self.dtype = np.dtype(dtype)
         self.seed = seed
+        self._declared = Declarations()
         rng = np.random.default_rng(seed)
         self.input_shapes = input_shapes(example)
-        declared = Declarations()
-        self.output_shape: Shape = layer.build(declared, *self.input_shapes)
+        self.output_shape: Shape = layer.build(self._declared, *self.input_shapes)
+        given = example.inputs or self.input_shapes
         self.dy = rng.standard_normal((batch, *self.output_shape)).astype(self.dtype)
-        self.state = declared.new_state(self.dtype)
-        if isinstance(layer, FittedLayer):
-            layer.fit(self.state, [rng.normal(1, 2, (batch + 2, *shape)) for shape in self.input_shapes])
+        self.rows = self._rows(given[0], rng)
+        self.state = self.fitted_state(batches_of(self.rows))
         self.parameters: dict[str, Array] = {}
-        for name, (shape, initializer, _) in declared.parameters.items():
+        for name, (shape, initializer, _) in self._declared.parameters.items():
             array = self.parameters[name] = np.empty(shape, self.dtype)
             initializer.fill(array, rng)
             array += 0.1 * rng.standard_normal(shape).astype(self.dtype)
-        given = example.inputs or self.input_shapes
-        self.inputs = tuple(self._samples(each, batch, rng) for each in given)
+        self.has_random_inputs = any(not isinstance(each, np.ndarray) for each in given)
+        self.inputs = tuple(self._samples(each, batch, rng, scale) for each in given)
         for array in (self.dy, *self.parameters.values(), *self.inputs, *self.state.values()):
             array.flags.writeable = False
+
+    def fitted_state(self, batches: Iterable[Array]) -> dict[str, Array]:
+        """What a `FittedLayer` learns from `batches`; for another layer, the state that it starts with."""
+        state = self._declared.new_state(self.dtype)
+        if isinstance(self.layer, FittedLayer):
+            self.layer.fit(state, batches)
+        return state
 
     def training_context(
         self, parameters: Mapping[str, Array] | None = None, gradients: Mapping[str, Array] | None = None
     ) -> TrainingContext:
-        """A context as for the first training step, with noise from `seed`; gradients start as NaN."""
+        """A context as for the first training step, with noise from `seed`; gradients and scratch start as NaN."""
         own = self.parameters if parameters is None else parameters
         filled = {name: np.full(array.shape, np.nan, self.dtype) for name, array in own.items()}
         state = {name: array.copy() for name, array in self.state.items()}
         rng = np.random.default_rng(self.seed)
-        return TrainingContext(
+        return UnspecifiedContext(
             own, filled if gradients is None else gradients, state, rng, self.dtype, needs_input_gradient=True
         )
 
     def inference_context(self, parameters: Mapping[str, Array] | None = None) -> InferenceContext:
-        """A context as for a prediction."""
+        """A context as for a prediction, whose scratch starts as NaN."""
         own = self.parameters if parameters is None else parameters
-        return InferenceContext(own, self.state, partial(np.empty, dtype=self.dtype))
+        return InferenceContext(own, self.state, partial(unspecified, dtype=self.dtype))
 
     def infer(self, *inputs: Array) -> Array:
         """The output in inference, for the bench's own inputs unless others are given."""
@@ -126,29 +152,64 @@ class LayerBench:
         copies = tuple(None if gradient is None else gradient.copy() for gradient in each)
         return {name: array.copy() for name, array in ctx.gradients.items()}, copies
 
-    def _samples(self, given: Any, batch: int, rng: np.random.Generator) -> Array:
+    def _samples(self, given: Any, batch: int, rng: np.random.Generator, scale: float) -> Array:
         """An input of `batch` rows: those given, over and over, or random ones of the shape given."""
-        indices = self.layer.input_dtype == "int64"
         dtype = np.dtype(self.layer.input_dtype or self.dtype)
         if isinstance(given, np.ndarray):
             return given[np.arange(batch) % len(given)].astype(dtype)
         size = (batch, *given)
-        return rng.integers(0, _CATEGORIES, size) if indices else rng.standard_normal(size).astype(dtype)
+        if self.layer.input_dtype == "int64":
+            return rng.integers(0, _CATEGORIES, size)
+        return (scale * rng.standard_normal(size)).astype(dtype)
+
+    def _rows(self, given: Any, rng: np.random.Generator) -> Array:
+        """What to fit on: like the first input, but random ones with another mean and deviation than 0 and 1."""
+        rows = self._samples(given, _CUTS[-1] + 1, rng, 2.0)
+        return rows if isinstance(given, np.ndarray) or rows.dtype.kind != "f" else rows + rows.dtype.type(1)
+
+
+def batches_of(rows: Array) -> Iterator[Array]:
+    """Rows in batches of several sizes, which can be gone through once, as those that a `FittedLayer` gets."""
+    return (batch.copy() for batch in np.split(rows, _CUTS))
+
+
+def at_every_shape(example: Example) -> list[Example]:
+    """The example; where it names no inputs, once for each shape that the layer can be built for, the commonest first.
+
+    These are of the sizes that are tried for as many inputs as the first that fits has; samples without any axis are
+    for layers that nothing else fits.
+    """
+    if example.inputs:
+        return [example]
+    first, *others = _fitting_shapes(example)
+    alike = [shapes for shapes in others if len(shapes) == len(first) and shapes[0]]
+    return [replace(example, inputs=shapes) for shapes in (first, *alike)]
 
 
 def input_shapes(example: Example) -> tuple[Shape, ...]:
     """The shape of one sample of each input: those of the example, or the first that the layer can be built for."""
-    layer = example.component
-    assert isinstance(layer, Layer)
     if example.inputs:
         return tuple(each.shape[1:] if isinstance(each, np.ndarray) else tuple(each) for each in example.inputs)
+    return next(_fitting_shapes(example))
+
+
+def _fitting_shapes(example: Example) -> Iterator[tuple[Shape, ...]]:
+    """Of the shapes to be tried, those that the layer can be built for; there is at least one.
+
+    Raises:
+        AssertionError: there is none.
+    """
+    layer = example.component
+    assert isinstance(layer, Layer)
+    count = 0
     for shapes in _TRIED:
         try:
             layer.build(Declarations(), *shapes)
         except (ValueError, TypeError, IndexError):
             continue
-        return shapes
-    raise AssertionError(
+        count += 1
+        yield shapes
+    assert count, (
         f"{layer.type!r} can be built for none of the input shapes {', '.join(map(str, _TRIED))}: give one that fits "
         f"in examples(), as microframe.Example(layer, inputs=((8, 8),))"
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -9,18 +12,25 @@ from typing import Literal
 import numpy as np
 
 from microframe.arrays import Array, Shape
-from microframe.component import Example
-from microframe.interfaces import Loss
+from microframe.component import Component, Example
+from microframe.interfaces import Activation, Loss
+from microframe.plugins import LOCAL, STANDARD
+from microframe.registry import registry
 from microframe.testing.checks.guards import unspecified
+from microframe.testing.conformance import examples_of
 
 Range = Literal["values", "positive values", "probabilities"]
 """What predictions are."""
 Draw = Callable[[np.random.Generator, Shape], Array]
 """Random samples, from the shape (samples, *outputs)."""
 
-_TRIED: tuple[Shape, ...] = ((4,), (1,), (3, 4))
+_TRIED: tuple[Shape, ...] = ((4,), (1,), (5, 7))
 _TRIED_LAST: tuple[Shape, ...] = ((2,), (3,), (5,), (10,), (4, 4, 2))
 """The shapes of one prediction that are tried; the latter where the loss takes none of the former."""
+_FAR = 50.0
+"""How far predictions lie from 0 where gradients are checked beyond the usual range."""
+_HUGE = 1e30
+"""Values of a loss from which on its gradient is not compared with differences."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,53 @@ def loss_of(example: Example) -> Loss:
     return loss
 
 
+def far_away(case: LossCase, seed: int = 3) -> LossCase | None:
+    """The case with predictions up to 50 from 0; None where these are not for the loss, or it is huge there."""
+    if case.range == "probabilities" or case.targets == _GIVEN:
+        return None
+    low = -_FAR if case.range == "values" else 0.1
+    prediction = np.random.default_rng(seed).uniform(low, _FAR, case.prediction.shape).astype(case.prediction.dtype)
+    is_huge = not (np.abs(case.loss.sample_values(prediction.copy(), case.target)) < _HUGE).all()
+    return None if is_huge else dataclasses.replace(case, prediction=prediction)
+
+
+def activations_for(loss: Loss) -> list[Activation]:
+    """Examples of the activations that `loss` may fuse with: the standard ones, and those from where it comes from.
+
+    These are what its plugin provides, and any other class with a public name in its package, or in its module if that
+    is in none.
+    """
+    provider = registry.provider(type(loss)).name
+    provided = [] if provider in {STANDARD, LOCAL} else registry.plugins.components(provider)
+    beside = [known for known in _subclasses(Activation) if _stands_beside(known, type(loss))]
+    classes = dict.fromkeys([*registry.plugins.load_standard("activation"), *provided, *beside])
+    examples = [example.component for known in classes for example in _examples(known)]
+    return [component for component in examples if isinstance(component, Activation)]
+
+
+def _subclasses(known: type[Component]) -> Iterator[type[Component]]:
+    for subclass in known.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _stands_beside(activation: type[Component], loss: type[Loss]) -> bool:
+    """Whether `activation` can be named, and stands in the package of `loss`, or in its module if that is in none."""
+    package = loss.__module__.partition(".")[0]
+    is_package = getattr(sys.modules.get(package), "__file__", None) is not None
+    home = activation.__module__.partition(".")[0] if is_package else activation.__module__
+    is_named = not activation.__name__.startswith("_") and not inspect.isabstract(activation)
+    return is_named and home == (package if is_package else loss.__module__)
+
+
+def _examples(component: type[Component]) -> list[Example]:
+    """The examples of `component`; none where it fails to give any, which is for its own checks to tell."""
+    try:
+        return examples_of(component)
+    except Exception:
+        return []
+
+
 def _rows(rng: np.random.Generator, shape: Shape) -> Array:
     """Rows of probabilities; one of yes where there is a single output."""
     if shape[-1] == 1:
@@ -144,6 +201,8 @@ _TARGETS: dict[str, Draw] = {
 }
 _OF_CLASSES = ("rows of probabilities", "one-hot rows", "zeros and ones", "class numbers")
 """The targets that a loss of classes or of probabilities is checked with, all that it takes."""
+_GIVEN = "as given"
+"""What the targets of an example are."""
 _PREDICTIONS: dict[Range, Draw] = {"values": _values, "positive values": _positive, "probabilities": _rows}
 
 
@@ -158,7 +217,7 @@ def _given_case(loss: Loss, example: Example, dtype: np.dtype[np.floating], batc
     target = loss.prepare(raw, outputs, dtype)
     values: Range = "positive values" if (prediction > 0).all() else "values"
     kind: Range = "probabilities" if loss.needs_probabilities else values
-    return LossCase(loss, outputs, raw, target, prediction.astype(dtype), kind, "as given")
+    return LossCase(loss, outputs, raw, target, prediction.astype(dtype), kind, _GIVEN)
 
 
 def _cases_of_shape(

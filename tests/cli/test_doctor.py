@@ -49,6 +49,8 @@ def test_it_is_readable_without_json(microframe):
     assert told["microframe"] == __version__
     assert told["numpy"] == np.__version__
     assert told["MICROFRAME_WITHOUT"] == "nobody,nobody-else"
+    said = "no plugin or distribution is called 'nobody', 'nobody-else'"
+    assert said in re.sub(r"\s+", " ", result.stdout)
     assert "OPENBLAS_NUM_THREADS=1" in result.stdout
     assert f"processors          {os.cpu_count()}" in result.stdout
     assert ["plugin", "distribution", "version", "state", "load ms"] in lines
@@ -103,6 +105,23 @@ def test_a_clash_ends_with_the_code_of_plugins_until_one_is_left_out(microframe,
     claimants = [plugin for plugin in result.json["plugins"] if plugin["name"] == "same"]
     assert [plugin["state"] for plugin in claimants] == ["clashing", "clashing"]
     assert microframe("doctor", "--without", "dist-one", **variables).code == 0
+
+
+def test_names_to_leave_out_that_nobody_has_are_told(microframe, plugin_folder, swish):
+    variables = plugin_folder("swish", "raise RuntimeError('no luck')")
+    result = microframe("doctor", "--json", MICROFRAME_WITHOUT="swihs,Swish, nobody", **variables)
+    assert result.code == 0
+    assert result.json["environment"] == {"MICROFRAME_WITHOUT": "swihs,Swish, nobody"}
+    assert result.json["unknown_names"] == ["swihs", "nobody"]
+    assert microframe("doctor", "--json", "--no-plugins", **variables).json["unknown_names"] == []
+    text = microframe("doctor", MICROFRAME_WITHOUT="swish", **variables).stdout
+    assert "no plugin or distribution is called" not in text
+
+
+def test_a_variable_that_means_nothing_is_a_usage_error(refused, monkeypatch):
+    monkeypatch.setenv("MICROFRAME_NO_PLUGINS", "maybe")
+    monkeypatch.setenv("MICROFRAME_WITHOUT", "nobody")
+    assert "MICROFRAME_NO_PLUGINS: expected 1, true, " in refused(2, "doctor")
 
 
 def test_what_is_left_out_is_no_fault(microframe, plugin_folder):

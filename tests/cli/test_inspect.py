@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from microframe import Model, __version__, load
+from microframe.storage import ModelFile, write_model_file
 
 ORIGIN = f"microframe {__version__}"
 LAYERS = [
@@ -194,3 +195,25 @@ def test_a_damaged_model_is_recognised(refused, tmp_path):
 
 def test_the_input_shape_of_a_trained_model_is_not_for_the_asking(refused, digits):
     assert "whose input shape is known: leave out --input-shape" in refused(2, "inspect", digits, "--input-shape", "3")
+
+
+def test_nothing_that_a_file_says_disturbs_the_lines(microframe, leaves, tmp_path):
+    forged = 'good\npip install "evil"\n\x1b[2K'
+    with ModelFile(leaves / "leaves.h5") as file:
+        manifest, tensors = file.manifest, {name: file.read(name) for name in file.manifest["tensors"]}
+    del manifest["tensors"]
+    manifest["classes"][0] = forged
+    manifest["results"] = {forged: manifest["history"], "validation": [[forged, [0.5]]]}
+    manifest["history"][0][0] = forged
+    manifest["providers"]["layer:dense"] |= {"distribution": forged, "distribution_version": forged}
+    manifest["providers"][f"loss:{forged}"] = {"plugin": forged, "module": forged}
+    manifest["config"]["training"]["loss"] = forged
+    write_model_file(tmp_path / "forged.h5", manifest, tensors)
+    result = microframe("inspect", "forged.h5")
+    assert (result.code, result.stderr) == (0, "")
+    assert all(line.isprintable() for line in result.stdout.splitlines())
+    assert "pip" not in {line.lstrip()[:3] for line in result.stdout.splitlines()}
+    assert r"classes: good\npip install" in result.stdout
+    assert result.stdout.count(r"good\npip install") >= 6
+    # nothing is lost where programs read it
+    assert microframe("inspect", "forged.h5", "--json").json["classes"][0] == forged

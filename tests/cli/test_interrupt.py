@@ -156,7 +156,7 @@ def test_ctrl_c_before_training_ends_quietly_and_writes_nothing(start, tmp_path)
     (tmp_path / "net.toml").write_text(NET)
     (tmp_path / "hang.py").write_text(HANG)
     process = start("train", "net.toml", "--plugin", "hang.py")
-    assert process.stdout.readline() == "plugin at work\n"
+    assert process.stderr.readline() == "plugin at work\n"
     press_ctrl_c(process)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout, stderr.strip()) == (130, "", "interrupted")

@@ -185,6 +185,11 @@ def test_the_variables_are_told_with_the_options(microframe, variable):
     assert variable in microframe("train", "--help").stdout
 
 
+def test_it_is_told_that_unknown_names_to_leave_out_are_ignored_in_the_variable(microframe):
+    shown = " ".join(microframe("train", "--help").stdout.split())
+    assert "MICROFRAME_WITHOUT=NAME,NAME, where a name that nobody has is no error" in shown
+
+
 def test_standard_parts_are_found_without_importing_any_plugin(microframe, digits, models, plugin_folder, tmp_path):
     variables = plugin_folder("marker", "raise SystemExit('imported')")
     (tmp_path / "named.py").write_text("raise SystemExit('imported')")

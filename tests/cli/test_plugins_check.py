@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +95,91 @@ def test_a_broken_plugin_fails(microframe, plugin_folder):
     (row,) = result.json
     assert (row["check"], row["outcome"]) == ("import", "failed")
     assert "No module named 'nowhere'" in row["reason"]
+
+
+def test_a_plugin_name_that_two_distributions_claim_fails_and_names_both(microframe, plugin_folder, right):
+    plugin_folder("same", "raise SystemExit('imported')", distribution="dist-one")
+    plugin_folder("swish", right)
+    variables = plugin_folder("same", "raise SystemExit('imported')", distribution="dist-two", version="2.0")
+    variables["MICROFRAME_WITHOUT"] = "conv,recurrent"
+    result = microframe("plugins", "check", "--json", **variables)
+    assert (result.code, result.stderr) == (1, "")
+    (row,) = [row for row in result.json if row["plugin"] == "same"]
+    assert (row["kind"], row["component"], row["outcome"]) == ("plugin", "same", "failed")
+    assert "the plugin name 'same' is claimed by dist-one 1.0 and dist-two 2.0: leave one out" in row["reason"]
+    assert outcomes(result)["swish", "gradient"] == "passed"
+    alone = microframe("plugins", "check", "--without", "swish", **variables)
+    assert alone.code == 1
+    assert "claimed by dist-one 1.0 and dist-two 2.0" in alone.stdout
+    assert "no plugin is installed" not in alone.stdout
+    assert microframe("plugins", "check", "swish", **variables).code == 0, "it is not about that one"
+
+
+@pytest.fixture
+def scaffold(microframe, tmp_path):
+    """A new package as it is written, with the metadata that installing it leaves; gives its folder."""
+
+    def write(folder: str) -> Path:
+        result = microframe("plugins", "new", "swishy", "--kind", "activation", "--directory", folder)
+        assert result.code == 0, result.stderr
+        metadata = tmp_path / folder / "microframe_swishy-0.1.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: microframe-swishy\nVersion: 0.1.0\n")
+        (metadata / "entry_points.txt").write_text("[microframe]\nswishy = microframe_swishy\n")
+        return tmp_path / folder
+
+    return write
+
+
+@pytest.mark.parametrize("file", ["microframe_swishy.py", "package/../microframe_swishy.py"])
+def test_the_file_of_an_installed_plugin_is_checked_as_that_plugin(microframe, scaffold, file):
+    (scaffold(".") / "package").mkdir()
+    result = microframe("plugins", "check", file, "--json", PYTHONPATH=".")
+    assert (result.code, result.stderr) == (0, "")
+    assert {(row["plugin"], row["component"]) for row in result.json} == {("swishy", "swishy")}
+    assert len(outcomes(result)) == len(result.json), "once"
+    assert outcomes(result)["swishy", "name_free"] == "passed"
+
+
+@pytest.mark.parametrize("words", [["copy/microframe_swishy.py"], ["copy/microframe_swishy.py", "swishy.swishy"]])
+def test_a_file_does_not_clash_with_an_installed_copy_of_it(microframe, scaffold, tmp_path, words):
+    scaffold("installed_package")
+    (tmp_path / "copy").mkdir()
+    source = (tmp_path / "installed_package" / "microframe_swishy.py").read_text()
+    (tmp_path / "copy" / "microframe_swishy.py").write_text(source)
+    result = microframe("plugins", "check", *words, "--json", PYTHONPATH=str(tmp_path / "installed_package"))
+    assert result.code == 0, [row for row in result.json if row["outcome"] == "failed"]
+    plugins = {row["plugin"] for row in result.json}
+    assert plugins == {"microframe_swishy", "swishy"} if len(words) > 1 else {"microframe_swishy"}
+
+
+def test_a_file_still_clashes_with_another_plugin(microframe, plugin_folder, tmp_path, right):
+    (tmp_path / "mine.py").write_text(right)
+    result = microframe("plugins", "check", "mine.py", "--json", **plugin_folder("swish", right))
+    assert result.code == 1
+    assert outcomes(result)["swish", "name_free"] == "failed"
+
+
+def test_what_a_plugin_prints_does_not_disturb_json(microframe, plugin_folder, right):
+    chatty = f"print('imported')\n{right}".replace("np.divide(x,", "print('computed'); np.divide(x,")
+    chatty = chatty.replace("    return [Swish]", "    print('asked')\n    return [Swish]")
+    variables = plugin_folder("chatty", chatty)
+    for words in (["check", "chatty"], ["list"], ["info", "chatty"]):
+        result = microframe("plugins", *words, "--json", **variables)
+        assert result.code == 0
+        assert result.json
+        assert result.stderr.startswith("imported\nasked\n")
+    assert microframe("doctor", "--json", **variables).json["plugins"]
+
+
+def test_a_plugin_that_skips_itself_is_broken_and_no_traceback(microframe, plugin_folder):
+    code = "import pytest\npytest.skip('not here', allow_module_level=True)\n"
+    variables = plugin_folder("skipping", code)
+    result = microframe("plugins", "check", "skipping", "--json", **variables)
+    assert (result.code, result.json[0]["reason"]) == (1, "Skipped: not here")
+    listed = microframe("plugins", "list", "--json", **variables)
+    assert listed.code == 0
+    assert [row["state"] for row in listed.json if row["name"] == "skipping"] == ["broken"]
 
 
 def test_a_command_is_checked_too(microframe, plugin_folder):

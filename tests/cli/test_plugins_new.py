@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+import textwrap
 import venv
 from pathlib import Path
 
@@ -99,6 +100,64 @@ def test_a_folder_in_a_folder_that_is_not_there_is_refused(refused, tmp_path):
     assert content(tmp_path) == {}
 
 
+def test_single_letters_are_words_too(microframe, tmp_path):
+    result = microframe("plugins", "new", "a b", "--kind", "loss")
+    assert (result.code, result.stderr) == (0, "")
+    files = content(tmp_path)
+    assert {"microframe-a-b/microframe_a_b.py", "microframe-a-b/tests/test_a_b.py"} <= files.keys()
+    assert "class AB(Loss):" in files["microframe-a-b/microframe_a_b.py"]
+    assert '    type = "a_b"\n' in files["microframe-a-b/microframe_a_b.py"]
+    assert 'a_b = "microframe_a_b"' in files["microframe-a-b/pyproject.toml"]
+
+
+@pytest.mark.parametrize("name", ["swish", "Swish", "fancy activations", "microframe-fancy-activations"])
+def test_the_name_of_an_installed_plugin_or_of_its_distribution_is_refused_without_importing_it(
+    name, microframe, plugin_folder, tmp_path
+):
+    variables = plugin_folder("swish", "raise SystemExit('imported')", distribution="microframe-fancy-activations")
+    before = content(tmp_path)
+    result = microframe("plugins", "new", name, **variables)
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: expected a name of its own, received ")
+    assert "which swish (microframe-fancy-activations 1.0) has" in result.stderr
+    assert content(tmp_path) == before
+    assert microframe("plugins", "new", name, "--without", "swish", **variables).code == 0
+
+
+def test_the_name_of_a_part_of_an_installed_plugin_is_refused_for_its_kind_alone(
+    microframe, plugin_folder, tmp_path, swish
+):
+    variables = plugin_folder("fancy", textwrap.dedent(swish()))
+    before = content(tmp_path)
+    result = microframe("plugins", "new", "swish", "--kind", "activation", **variables)
+    assert (result.code, result.stdout, content(tmp_path)) == (2, "", before)
+    assert result.stderr == (
+        "error: expected a name that no activation of an installed plugin has, received 'swish': there is "
+        "'fancy.swish', from microframe-fancy 1.0 (if yours is to take its place, add --without fancy)\n"
+    )
+    assert microframe("plugins", "new", "swish", "--kind", "loss", **variables).code == 0
+
+
+def test_the_name_of_a_command_of_an_installed_plugin_is_refused(microframe, plugin_folder):
+    code = "import click, microframe\n@microframe.hookimpl\ndef microframe_commands(): return [click.Command('go-on')]"
+    variables = plugin_folder("fancy", code)
+    result = microframe("plugins", "new", "go on", "--kind", "command", **variables)
+    assert result.code == 2
+    assert "there is 'fancy.go-on', from microframe-fancy 1.0" in result.stderr
+
+
+def test_a_file_that_is_tried_out_may_become_a_package_of_its_name(microframe, tmp_path, swish):
+    (tmp_path / "swish.py").write_text(textwrap.dedent(swish()))
+    result = microframe("plugins", "new", "swish", "--kind", "activation", MICROFRAME_PLUGIN="swish.py")
+    assert (result.code, result.stderr) == (0, "")
+
+
+def test_a_broken_plugin_does_not_keep_a_package_from_being_written(microframe, plugin_folder):
+    result = microframe("plugins", "new", "swish", **plugin_folder("broken", "raise RuntimeError('no luck')"))
+    assert result.code == 0
+    assert "microframe: plugin broken (microframe-broken 1.0) is left out" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -106,6 +165,8 @@ def test_a_folder_in_a_folder_that_is_not_there_is_refused(refused, tmp_path):
         (["train", "--kind", "command"], "expected a name that no built-in command has, received 'train'"),
         (["lambda"], "expected a name that is no keyword of Python, received 'lambda'"),
         (["swish.py"], "expected a name of ASCII letters and digits"),
+        (["swish", "--kind", "activation", "--kind", "loss"], "expected one kind, received activation and loss"),
+        (["swish", "--kind", "loss", "--kind", "loss"], "expected one kind, received loss and loss"),
         (["swish", "--kind", "layr"], "'layr' is not one of 'layer', "),
         ([], "Missing argument 'NAME'"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -63,6 +64,66 @@ def test_the_module_of_an_installed_plugin_is_that_plugin(install, capsys, swish
     assert registry.plugins.added() == []
     assert registry.reference(registry.get("activation", "swish")) == "swish.swish"
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("folder", [".", ""])
+def test_the_file_of_an_installed_plugin_is_that_plugin(install, capsys, monkeypatch, swish, folder):
+    site = install("microframe-swish", {"swish": "swish_module"}, {"swish_module": swish()})
+    monkeypatch.chdir(site)
+    registry = Registry()
+    installed = Provider("swish", "swish_module", "microframe-swish", "1.0")
+    assert registry.plugins.add(os.path.join(folder, "swish_module.py")) == installed
+    assert registry.plugins.add(str(site / "swish_module.py")) == installed
+    assert registry.plugins.added() == []
+    assert registry.names("activation").count("swish.swish") == 1
+    assert registry.get("activation", "swish").__module__ == "swish_module"
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("module", ["package_of_no_import", "package_of_no_import.parts"])
+def test_the_file_of_an_installed_package_is_its_plugin_and_asking_imports_nothing(
+    install, write_plugin, swish, marker, module
+):
+    site = install("microframe-swish", {"swish": module}, {})
+    write_plugin(
+        "site/package_of_no_import/__init__.py", marker + (swish() if module == "package_of_no_import" else "")
+    )
+    write_plugin("site/package_of_no_import/parts.py", swish())
+    file = "parts.py" if module.endswith("parts") else "__init__.py"
+    (provider,) = Plugins().offers()["swish"]
+    assert provider.consists_of(str(site / "package_of_no_import" / file))
+    assert not provider.consists_of(str(site / "package_of_no_import" / "other.py"))
+    assert not list(site.rglob("*.imported"))
+
+
+@pytest.mark.parametrize("module", ["nowhere.at.all", "a.b", "sys", "", ".", "__main__"])
+def test_a_module_that_has_no_file_is_no_file(module):
+    assert not Provider("swish", module, "microframe-swish", "1.0").consists_of("swish.py")
+
+
+def test_another_copy_of_an_installed_plugin_is_one_of_its_own(install, write_plugin, swish):
+    install("microframe-swish", {"swish": "swish_module"}, {"swish_module": swish()})
+    registry = Registry()
+    path = write_plugin("swish_module.py", swish())
+    copy = registry.plugins.add(path)
+    assert copy == Provider("swish_module", path)
+    assert {"swish.swish", "swish_module.swish"} <= set(registry.names("activation"))
+    with registry.plugins.hiding_copies_of(copy):
+        assert "swish.swish" not in registry.names("activation")
+        assert registry.reference(registry.get("activation", "swish")) == "swish_module.swish"
+    with registry.plugins.hiding_copies_of(registry.plugins.available()["swish"]):
+        assert registry.reference(registry.get("activation", "swish")) == "swish.swish"
+    with pytest.raises(
+        PluginError, match=r"is offered by swish .* as 'swish\.swish' and swish_module .*swish_module\.py"
+    ):
+        registry.get("activation", "swish")
+
+
+def test_a_file_that_was_added_is_the_same_by_any_path(write_plugin, swish, monkeypatch, tmp_path):
+    path = write_plugin("swish.py", swish())
+    monkeypatch.chdir(tmp_path)
+    plugins = Plugins()
+    assert plugins.add(path) == plugins.add("swish.py") == plugins.add("./swish.py")
 
 
 def test_a_file_takes_the_place_of_a_broken_plugin(install, capsys, write_plugin, swish, problem_of):

@@ -96,6 +96,21 @@ def test_the_module_of_an_installed_plugin_is_that_plugin(monkeypatch, capsys, i
     assert capsys.readouterr().err == ""
 
 
+def test_the_file_of_an_installed_plugin_is_that_plugin(monkeypatch, install_swish):
+    monkeypatch.setenv("MICROFRAME_PLUGIN", str(install_swish.with_suffix(".py")))
+    registry = Registry()
+    assert registry.plugins.added() == []
+    assert not install_swish.exists()
+    assert registry.reference(registry.get("activation", "swish")) == "swish.swish"
+
+
+def test_the_names_to_leave_out_that_nobody_has_are_known(monkeypatch, install_swish):
+    monkeypatch.setenv("MICROFRAME_WITHOUT", "swihs, Microframe.Swish,swish,Nobody")
+    assert Discovery().unknown() == ["swihs", "Nobody"]
+    monkeypatch.delenv("MICROFRAME_WITHOUT")
+    assert Discovery().unknown() == []
+
+
 @pytest.mark.parametrize("without", ["swish", "microframe-swish", "nobody, Swish ,", "other,MICROFRAME_SWISH"])
 def test_plugins_are_left_out_and_unknown_names_ignored(monkeypatch, install_swish, problem_of, without):
     monkeypatch.setenv("MICROFRAME_WITHOUT", without)

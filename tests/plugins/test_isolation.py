@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import textwrap
+import threading
 
 import pytest
 
 from microframe.errors import PluginError
-from microframe.plugins import Plugins
+from microframe.plugins import Plugins, stdout_to_stderr
 from microframe.registry import Registry
 
 SOURCES = {
@@ -19,9 +22,20 @@ SOURCES = {
         "ModuleNotFoundError: No module named 'a_module_that_is_not_there'",
     ),
     "is not Python": ("def", "SyntaxError: invalid syntax"),
+    "is made for pytest": (
+        "import pytest; pytest.skip('not here', allow_module_level=True)",
+        "Skipped: not here",
+    ),
+    "ends a generator": ("raise GeneratorExit('no more')", "GeneratorExit: no more"),
+    "has an error of its own": (
+        "class Unusual(BaseException): pass\nraise Unusual('very')",
+        "Unusual: very",
+    ),
+    "needs too much": ("raise MemoryError('too much')", "MemoryError: too much"),
 }
 RETURNED = {
     "1 / 0": "ZeroDivisionError: division by zero",
+    "(_ for _ in ()).throw(GeneratorExit('no more'))": "GeneratorExit: no more",
     "None": "expected a list from microframe_components() -> list[type[Component]], received None",
     "microframe.Layer": "expected a list from microframe_components() -> list[type[Component]], received <class",
     "'swish'": "expected a list from microframe_components() -> list[type[Component]], received 'swish'",
@@ -135,6 +149,81 @@ def test_an_interrupt_during_an_import_is_no_defect_of_the_plugin(install, swish
     assert registry.get("activation", "swish").type == "swish"
 
 
+def test_a_file_that_ends_its_import_in_an_unusual_way_cannot_be_added(write_plugin):
+    with pytest.raises(PluginError, match=r"unusual\.py: GeneratorExit: no more$"):
+        Plugins().add(write_plugin("unusual.py", "raise GeneratorExit('no more')"))
+
+
+@pytest.mark.parametrize("hook", ["microframe_components", "microframe_commands"])
+def test_an_interrupt_during_a_hook_is_no_defect_of_the_plugin_either(install, hook):
+    source = f"import microframe\n@microframe.hookimpl\ndef {hook}(): raise KeyboardInterrupt"
+    install("slow", {"slow": "slow_module"}, {"slow_module": source})
+    plugins = Plugins()
+    with pytest.raises(KeyboardInterrupt):
+        plugins.commands("slow")
+    assert plugins.broken == {}
+
+
+PRINTING = """
+    import microframe
+
+    print("imported")
+
+    @microframe.hookimpl
+    def microframe_components():
+        print("components")
+        return []
+
+    @microframe.hookimpl
+    def microframe_commands():
+        print("commands")
+        return []
+"""
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_what_a_plugin_prints_while_it_is_imported_and_asked_goes_to_stderr(
+    install, write_plugin, capsys, is_installed
+):
+    plugins = Plugins()
+    if is_installed:
+        install("chatty", {"chatty": "chatty_module"}, {"chatty_module": PRINTING})
+    else:
+        plugins.add(write_plugin("chatty.py", PRINTING))
+    plugins.commands("chatty")
+    print("afterwards")
+    assert capsys.readouterr() == ("afterwards\n", "imported\ncomponents\ncommands\n")
+
+
+def test_stdout_is_as_it_was_after_a_plugin_that_is_broken(install, capsys):
+    install("chatty", {"chatty": "chatty_module"}, {"chatty_module": "print('imported')\nraise RuntimeError"})
+    Plugins().load("chatty")
+    print("afterwards")
+    printed, told = capsys.readouterr()
+    assert printed == "afterwards\n"
+    assert told.startswith("imported\nmicroframe: plugin chatty ")
+
+
+def test_stdout_is_as_it_was_after_threads_that_overlap(monkeypatch):
+    before = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", before)
+    entered, left = threading.Event(), threading.Event()
+
+    def enter_first_and_leave_last():
+        with stdout_to_stderr:
+            entered.set()
+            left.wait(10)
+
+    thread = threading.Thread(target=enter_first_and_leave_last)
+    thread.start()
+    assert entered.wait(10)
+    with stdout_to_stderr:
+        left.set()
+        thread.join()
+        assert sys.stdout is sys.stderr
+    assert sys.stdout is before
+
+
 def test_one_distribution_may_name_two_plugins_and_one_module_is_one_plugin(install, capsys, swish):
     modules = {"one_module": swish(), "two_module": swish("Mish")}
     install("both", {"a": "one_module", "b": "one_module", "c": "two_module"}, modules)
@@ -169,6 +258,7 @@ def test_a_plugin_may_give_commands_and_no_components(install):
     ("given", "reason"),
     [
         ("1 / 0", "ZeroDivisionError"),
+        ("(_ for _ in ()).throw(GeneratorExit)", "GeneratorExit"),
         ("greet", "expected a list from microframe_commands() -> list[click.Command], received <Command greet>"),
         ("['greet']", "must give click commands, received 'greet'"),
         ("[greet, greet]", "two of its commands are called 'greet'"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from microframe import PluginError, ProviderVersionWarning
+from microframe import ModelFileError, PluginError, ProviderVersionWarning
 from microframe.registry import registry
 from microframe.version import __version__
 
@@ -99,6 +99,7 @@ def test_a_plugin_that_was_added_by_hand_stands_in_without_a_warning(site, code,
 
 
 def test_a_plugin_that_was_a_file_and_is_installed_now_is_no_warning(site, code, file, x, tmp_path):
+    site.renew()
     (tmp_path / "parts.py").write_text(site.module(code.slope))
     registry.plugins.add(str(tmp_path / "parts.py"))
     expected = file.save(*LAYERS)
@@ -181,6 +182,131 @@ def test_a_class_that_its_plugin_has_lost_is_asked_for_in_the_version_that_had_i
     line, advice = refusal(file)
     assert "is from microframe-parts 1.0, and microframe-parts 2.0, which is installed, has none of that name" in line
     assert advice == 'pip install "microframe-parts==1.0"'
+
+
+@pytest.mark.parametrize("content", ["steps", "broken"])
+def test_what_is_missing_is_said_where_another_distribution_has_the_plugin_s_name(site, code, file, capsys, content):
+    site.install("1.2", code.slope, distribution="micro-parts")
+    file.save(SCALED)
+    site.remove("micro-parts")
+    site.install("3.0", "1 / 0" if content == "broken" else code.steps, distribution="other-parts")
+    line, advice = refusal(file)
+    assert line == (
+        f"{file.path}: the activation 'parts.scale' needs the plugin 'parts' from micro-parts 1.2, not installed "
+        "(another plugin of that name is from other-parts 3.0): dense_1 (layers[0].activation)"
+    )
+    assert advice == 'pip install "micro-parts>=1.2"'
+
+
+def test_the_same_holds_where_the_other_one_is_left_out(site, code, file):
+    site.install("1.2", code.slope, distribution="micro-parts")
+    file.save(SCALED)
+    site.remove("micro-parts")
+    site.install("3.0", code.slope, distribution="other-parts")
+    registry.plugins.block("other-parts")
+    line, advice = refusal(file)
+    assert "from micro-parts 1.2, not installed (another plugin of that name is from other-parts 3.0): dense_1" in line
+    assert advice == 'pip install "micro-parts>=1.2"'
+
+
+def test_where_the_missing_one_was_left_out_for_the_other_that_is_said(site, code, file):
+    site.install("1.2", code.slope, distribution="micro-parts")
+    file.save(SCALED)
+    site.install("3.0", code.steps, distribution="other-parts")
+    registry.plugins.block("micro-parts")
+    (line,) = refusal(file)
+    assert "needs the plugin 'parts' from micro-parts 1.2, left out on request (another plugin of that name" in line
+
+
+def test_a_distribution_that_has_lost_its_plugin_to_another_is_asked_for_in_the_version_that_had_it(site, code, file):
+    site.install("1.2", code.slope, distribution="micro-parts")
+    file.save(SCALED)
+    site.install("2.0", code.slope, plugin="renamed", distribution="micro-parts")
+    site.install("3.0", code.steps, distribution="other-parts")
+    line, advice = refusal(file)
+    assert "; micro-parts 2.0, which is installed, has no such plugin (another plugin of that name is from " in line
+    assert advice == 'pip install "micro-parts==1.2"'
+
+
+def test_a_file_that_was_a_plugin_is_asked_for_where_an_installed_one_of_its_name_lacks_the_part(
+    site, code, file, tmp_path
+):
+    site.renew()
+    (tmp_path / "parts.py").write_text(site.module(code.slope))
+    registry.plugins.add(str(tmp_path / "parts.py"))
+    file.save(SCALED)
+    site.install("3.0", code.steps, distribution="other-parts")
+    (line,) = refusal(file)
+    assert "from parts.py, which was not installed (another plugin of that name is from other-parts 3.0): " in line
+    assert "--plugin parts.py loads it" in line
+
+
+FORGED = 'good\npip install "evil"\n\x1b[2K'
+
+
+def test_a_file_cannot_forge_lines_of_the_error_that_names_what_is_missing(site, code, file):
+    site.install("1.0", code.slope)
+    file.save(SCALED)
+    site.remove()
+
+    def forge(manifest):
+        record = manifest["providers"].pop("activation:parts.scale")
+        manifest["providers"][f"activation:parts.{FORGED}"] = record | {"distribution": FORGED}
+        inner = {FORGED: f"parts.{FORGED}"}
+        layer = {"type": "dense", "name": FORGED, "activation": {"type": f"parts.{FORGED}", FORGED: [inner]}}
+        manifest["config"]["layers"] = [layer]
+
+    file.edit(forge)
+    (line,) = refusal(file)
+    assert line.isprintable()
+    assert r'from good\npip install "evil"\n\x1b[2K 1.0, not installed: good\npip install' in line
+
+
+def test_a_file_cannot_forge_lines_of_a_warning(site, code, file):
+    site.install("1.0", code.slope)
+    file.save(SCALED)
+    file.edit(lambda manifest: manifest["providers"]["activation:parts.scale"].update(distribution=FORGED))
+    site.renew()
+    with pytest.warns(ProviderVersionWarning) as caught:
+        file.load()
+    assert [str(warning.message) for warning in caught] == [
+        rf'{file.path}: saved with good\npip install "evil"\n\x1b[2K 1.0, and microframe-parts 1.0 is installed, for '
+        "dense_1 (layers[0].activation)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"type": "dense", "units": 2, FORGED: 1},
+        {"type": "dense", "units": 2, "x" * 10**5: 1},
+        {"type": "dense", "units": 2, "name": FORGED},
+        {"type": "dense", "units": 2, "inputs": [FORGED]},
+        {"type": FORGED},
+        {"type": "x" * 10**5},
+        {"type": f"{FORGED}.{FORGED}"},
+        {"type": f"standard.{FORGED}"},
+        {"type": f"local.{FORGED}"},
+        {"type": "parts." + "x" * 10**5},
+    ],
+    ids=lambda layer: ",".join(f"{name}={value}"[:12] for name, value in layer.items()),
+)
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_a_file_cannot_forge_lines_of_the_error_that_says_what_is_not_valid(site, code, file, layer, is_recorded):
+    site.install("1.0", code.slope)
+    file.save({"type": "dense", "units": 2})
+
+    def forge(manifest):
+        manifest["config"]["layers"] = [layer]
+        if is_recorded:
+            manifest["providers"][f"layer:{layer['type']}"] = {"plugin": layer["type"].partition(".")[0]}
+
+    file.edit(forge)
+    with pytest.raises((PluginError, ModelFileError)) as error:
+        file.load()
+    lines = str(error.value).splitlines()
+    assert all(line.isprintable() and len(line) < 1500 for line in lines)
+    assert not any(line.startswith("pip install") for line in lines)
 
 
 def test_a_file_without_records_is_read_as_it_is(site, code, file, x):

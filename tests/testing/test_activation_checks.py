@@ -68,6 +68,38 @@ def test_an_activation_without_a_gradient_at_zero_fails():
     assert "expected a finite gradient at inputs up to 0, received" in failed(Root)["gradient"]
 
 
+def test_a_gradient_that_is_another_on_purpose_is_not_compared():
+    class Sign(HardTanh):
+        needs_input = True
+
+        def forward(self, x, out):
+            np.copyto(out, np.where(x < 0, -1, 1))
+
+        def backward(self, dy, x, y, out):
+            np.multiply(dy, np.abs(x) < 1, out)
+
+    class StraightThrough(Sign):
+        gradient_is_exact = False
+
+    assert set(failed(Sign)) == {"gradient"}
+    assert failed(StraightThrough) == {}
+    (result,) = [result for result in check_component(StraightThrough) if result.check == "gradient"]
+    assert result.reason == "the activation says that its gradient is another one on purpose"
+
+
+def test_a_branch_far_from_zero_is_checked_as_well():
+    class Cut(HardTanh):
+        needs_input = True
+
+        def forward(self, x, out):
+            np.clip(x, -20, 20, out=out)
+
+        def backward(self, dy, x, y, out):
+            np.multiply(dy, x > -20, out)
+
+    assert set(failed(Cut)) == {"gradient"}
+
+
 def test_elements_that_are_not_written_are_told_of():
     class Half(HardTanh):
         def forward(self, x, out):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from microframe import Callback, Example
+from microframe import Callback, ConfigError, Example
 from microframe.registry import registry
 from microframe.testing import check_component, parametrize_with_checks
 from microframe.testing.checks.callbacks import overrides_a_method
@@ -123,6 +124,74 @@ def test_a_record_that_one_training_alone_has():
             run.model.records[next(drawn)] = np.zeros(1)
 
     assert "but only one of the two has the record" in failed(Varying)["deterministic"]
+
+
+def test_a_callback_may_refuse_to_do_without_validation_samples():
+    class Needing(Callback):
+        def training_begin(self, run, memory):
+            if "validation_loss" not in run.measured:
+                raise ConfigError(self.message)
+
+        def epoch_end(self, run, memory):
+            if run.history["validation_loss"][-1] < 1e-9:
+                run.stop("enough")
+
+        message: str = "expected validation samples"
+
+    assert failed(Needing()) == {}
+    reason = failed(Needing("no"))["without_validation"]
+    assert "with a MicroframeError that says that they are needed, received ConfigError: no" in reason
+
+
+class Log(Callback):
+    """Writes the loss of each epoch into a file."""
+
+    path = "log.txt"
+
+    def epoch_end(self, run, memory):
+        with open(self.path, "a") as file:
+            file.write(f"{run.history['loss'][-1]}\n")
+
+
+def test_files_of_a_resumed_training_have_all_lines_and_no_others():
+    class Truncated(Log):
+        def training_begin(self, run, memory):
+            open(self.path, "w").close()
+
+    class WithTitles(Log):
+        def training_begin(self, run, memory):
+            with open(self.path, "a") as file:
+                file.write("loss\n")
+
+    assert failed(Log) == {}
+    place = "of a resumed training, after a stop at batch 2 of epoch 2, to be as without the stop"
+    expected = f"{place}: log.txt of 4 lines, received log.txt of 3 lines"
+    assert expected in failed(Truncated)["exact_resume"]
+    assert f"{place}: log.txt of 5 lines, received log.txt of 6 lines" in failed(WithTitles)["exact_resume"]
+
+
+def test_a_file_that_a_resumed_training_alone_writes():
+    class Marked(Log):
+        def training_begin(self, run, memory):
+            if run.epoch:
+                Path("resumed").write_bytes(b"\xff")
+
+    assert "as without the stop: none, received resumed" in failed(Marked)["exact_resume"]
+
+
+def test_files_whose_names_tell_the_time_may_be_others():
+    class Timed(Log):
+        def epoch_end(self, run, memory):
+            memory["path"] = memory.get("path", f"{time.perf_counter_ns()}.txt")
+            with open(memory["path"], "a") as file:
+                file.write("x\n")
+
+    class Unlike(Log):
+        def epoch_end(self, run, memory):
+            Path(np.random.default_rng().bytes(8).hex()).touch()
+
+    assert failed(Timed) == {}
+    assert failed(Unlike) == {}
 
 
 def test_a_memory_that_no_file_can_hold_is_told_with_what_is_in_it():

@@ -45,9 +45,20 @@ def test_the_name_of_a_standard_part_of_another_kind_is_free():
     assert "name_free" not in failed(Adam)
 
 
+def test_a_part_is_no_other_than_the_one_of_its_own_file(monkeypatch):
+    same = type("Steady", (Steady,), {"__module__": f"microframe_plugin_file.{__name__.rpartition('.')[2]}"})
+    other = type("Steady", (Steady,), {"__module__": "microframe_plugin_file.other"})
+    monkeypatch.setattr(registry, "names", lambda kind: [f"elsewhere.{Steady.type}"])
+    monkeypatch.setattr(registry, "get", lambda kind, name: same)
+    assert "name_free" not in failed(Steady)
+    monkeypatch.setattr(registry, "get", lambda kind, name: other)
+    assert "there is the schedule 'elsewhere.steady'" in failed(Steady)["name_free"]
+
+
 def test_a_standard_part_has_its_name_to_itself():
-    results = check_component(registry.get("schedule", "cosine"))
-    assert {result.outcome for result in results} == {"passed"}
+    results = {result.check: result.outcome for result in check_component(registry.get("schedule", "cosine"))}
+    assert results["name_free"] == "passed"
+    assert "failed" not in results.values()
 
 
 @pytest.mark.parametrize(
@@ -154,6 +165,64 @@ def test_fields_may_hold_parts():
     example = Nested(first={"type": "normal", "mean": 1.0}, others=["constant", {"type": "step", "every": 2}])
     common = {"config_round_trip", "json_schema", "unknown_field_refused", "wrong_type_refused", "defaults_not_shared"}
     assert not failed(example).keys() & common
+
+
+def upgrading(function, version=2):
+    """A component of a later version, which had the field ``alpha`` in place of ``value`` before."""
+    members = {"version": version, "upgrade": function, "__module__": __name__}
+    return failed(type("Renamed", (Steady,), members)).get("upgrade")
+
+
+def rename(config):
+    return {"value": 1 / config["alpha"]}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda cls, config, from_version: rename(config),
+        lambda cls, config, from_version: rename(config) if from_version < 2 else config,
+        lambda cls, config, from_version: {"value": config["value"]["inner"]},
+        lambda cls, config, from_version: {"value": config["old"]["inner"]},
+    ],
+    ids=["renames", "renames if it is old", "fails", "fails for what it asks for"],
+)
+def test_an_upgrade_gives_fields_or_fails(function):
+    assert upgrading(classmethod(function), version=3) is None
+
+
+def forgets_to_return(cls, config, from_version):
+    config["value"] = config.pop("alpha")
+
+
+def leaves_the_old_name(cls, config, from_version):
+    return {**config, "value": config["alpha"]}
+
+
+def returns_a_component(cls, config, from_version):
+    return cls(config["alpha"])
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (
+            classmethod(forgets_to_return),
+            "a dict of fields from upgrade, for a configuration of version 1, received No",
+        ),
+        (classmethod(leaves_the_old_name), "nothing but fields that there are from upgrade, for a configuration of"),
+        (classmethod(returns_a_component), "expected a dict of fields from upgrade, for a configuration of version 1"),
+        (forgets_to_return, "a classmethod upgrade(cls, config, from_version), but it cannot be called so: missing"),
+        (classmethod(lambda cls, config: config), "but it cannot be called so: too many positional arguments"),
+    ],
+)
+def test_an_upgrade_that_gives_something_else_fails(function, message):
+    assert message in upgrading(function)
+
+
+def test_the_first_version_has_nothing_to_upgrade():
+    (result,) = (result for result in check_component(Steady) if result.check == "upgrade")
+    assert (result.outcome, result.reason) == ("skipped", "this is its first version, before which nothing was saved")
 
 
 def test_a_component_that_lets_itself_be_changed():

@@ -104,4 +104,35 @@ def test_draws_in_the_dtype_of_the_parameter():
         def fill(self, out, rng):
             out[...] = rng.random(out.shape, dtype=out.dtype) / 10
 
-    assert failed(InItsDtype).keys() == {"dtype_kept"}
+    assert failed(InItsDtype) == {}
+
+
+def test_float32_arrays_are_filled_like_others():
+    class Gaps(Small):
+        def fill(self, out, rng):
+            super().fill(out, rng)
+            if out.dtype == np.float32:
+                out[...] = np.nan
+
+    class Larger(Initializer):
+        def fill(self, out, rng):
+            out[...] = rng.standard_normal(out.shape) * (100 if out.dtype == np.float32 else 1)
+
+    assert "finite values in every element of a float32 array of shape ()" in failed(Gaps)["dtype_kept"]
+    assert "values about as large in float32 as in float64 for shape (40, 50)" in failed(Larger)["dtype_kept"]
+
+
+def test_heavy_tails_and_rounded_bounds_are_right():
+    class Cauchy(Initializer):
+        def fill(self, out, rng):
+            out[...] = rng.standard_cauchy(out.shape)
+
+    class Tenths(Initializer):
+        def bounds(self, shape):
+            return 0.1, 0.1
+
+        def fill(self, out, rng):
+            out[...] = 0.1
+
+    assert failed(Cauchy) == {}
+    assert failed(Tenths) == {}

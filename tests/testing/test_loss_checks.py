@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from microframe import Example, Loss
+from microframe import Activation, Example, Loss
+from microframe.plugins import Provider
 from microframe.registry import registry
 from microframe.standard.activations import LogSoftmax
 from microframe.standard.losses import CrossEntropy
 from microframe.testing import check_component, parametrize_with_checks
-from microframe.testing.loss_bench import loss_cases
+from microframe.testing.loss_bench import activations_for, loss_cases
 
 
 @parametrize_with_checks(*registry.plugins.load_standard("loss"))
@@ -193,6 +194,120 @@ def test_a_fused_loss_that_overflows_fails():
         "expected finite sample_values for logits of +-10000 and 0, fused with 'log_softmax'"
         in (failed(Fuses)["fused_gradient"])
     )
+
+
+class OwnSigmoid(Activation):
+    """1 / (1 + exp(-x))."""
+
+    def forward(self, x, out):
+        np.copyto(out, 0.5 + 0.5 * np.tanh(x / 2))
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, y * (1 - y), out=out)
+
+
+class Likelihood(Loss):
+    """-(t log p + (1 - t) log(1 - p)), which has a form for logits where p is of the sigmoid above."""
+
+    needs_probabilities = True
+    scale: float = 1.0
+
+    def sample_values(self, prediction, target):
+        cut = np.clip(prediction, 1e-7, 1 - 1e-6)
+        return per_sample(-(target * np.log(cut) + (1 - target) * np.log1p(-cut)))
+
+    def gradient(self, prediction, target, out):
+        cut = np.clip(prediction, 1e-7, 1 - 1e-6)
+        np.divide((cut - target) * (cut == prediction), cut * (1 - cut) * out.size, out)
+
+    def fuse(self, activation):
+        return OfLogits(self.scale) if isinstance(activation, OwnSigmoid) else None
+
+
+class OfLogits(Loss):
+    """log(1 + exp(z)) - t z."""
+
+    scale: float = 1.0
+    limit: float = 1e9
+
+    def sample_values(self, prediction, target):
+        return per_sample(np.logaddexp(0, prediction) - target * prediction)
+
+    def gradient(self, prediction, target, out):
+        slope = np.where(np.abs(prediction) < self.limit, 0.5 + 0.5 * np.tanh(prediction / 2), 0)
+        np.multiply(slope - target, self.scale / out.size, out)
+
+
+def test_the_form_for_an_activation_of_its_own_module_is_checked():
+    (right,) = (result for result in check_component(Likelihood) if result.check == "fused_gradient")
+    assert right.outcome == "passed"
+    assert (
+        "fused with 'own_sigmoid' to have the gradient that the chain rule"
+        in failed(Likelihood(-1.0))["fused_gradient"]
+    )
+
+
+def test_the_form_for_an_activation_of_its_own_plugin_is_checked(monkeypatch):
+    elsewhere = type("Elsewhere", (OwnSigmoid,), {"__module__": "elsewhere"})
+    with registry.registered_locally(Likelihood):
+        assert elsewhere() not in activations_for(Likelihood())
+    monkeypatch.setattr(registry, "provider", lambda component: Provider("sigmoids", "sigmoids"))
+    monkeypatch.setattr(registry.plugins, "components", {"sigmoids": [Likelihood, elsewhere]}.__getitem__)
+    assert elsewhere() in activations_for(Likelihood())
+
+
+def test_an_activation_that_nobody_can_name_is_none_to_fuse_with():
+    class _Hidden(OwnSigmoid):
+        """One to derive from."""
+
+        def forward(self, x, out):
+            raise NotImplementedError
+
+    assert _Hidden in OwnSigmoid.__subclasses__()
+    assert failed(Likelihood) == {}
+
+
+class WideHuber(Loss):
+    """|e| < delta: e^2 / 2, beyond that delta (|e| - delta / 2), with e = p - t."""
+
+    delta: float = 20.0
+    is_cut: bool = True
+
+    def sample_values(self, prediction, target):
+        error = np.abs(prediction - target)
+        return per_sample(np.where(error < self.delta, error**2 / 2, self.delta * (error - self.delta / 2)))
+
+    def gradient(self, prediction, target, out):
+        delta = self.delta if self.is_cut else np.inf
+        np.clip(prediction - target, -delta, delta, out=out)
+        out /= out.size
+
+
+def test_gradients_are_compared_far_away_from_0_too():
+    assert failed(WideHuber()) == {}
+    assert "for predictions up to 50 from 0: direction" in failed(WideHuber(is_cut=False))["gradient"]
+
+
+def test_gradients_of_fused_losses_are_compared_far_away_from_0_too():
+    class Limited(Likelihood):
+        def fuse(self, activation):
+            return OfLogits(limit=20) if isinstance(activation, OwnSigmoid) else None
+
+    assert "for predictions up to 50 from 0: direction" in failed(Limited)["fused_gradient"]
+
+
+def test_a_loss_may_be_huge_far_away_from_0():
+    class Exponential(Absolute):
+        """exp((p - t)^2)."""
+
+        def sample_values(self, prediction, target):
+            return per_sample(np.exp((prediction - target) ** 2))
+
+        def gradient(self, prediction, target, out):
+            error = prediction - target
+            np.divide(2 * error * np.exp(error**2), out.size, out)
+
+    assert "gradient" not in failed(Exponential)
 
 
 class Gamma(Loss):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -160,6 +162,49 @@ def test_an_example_may_give_prediction_and_target():
     results = outcomes(example)
     assert results["reference"].outcome == "passed"
     assert results["better_is_better"].reason == "no perfect prediction is known for the inputs of the example"
+
+
+def test_targets_that_are_all_alike_and_single_samples():
+    class Relative(Distance):
+        """The mean of |p - t|, in units of how far the targets spread."""
+
+        def value(self, prediction, target, weight=None):
+            spread = float(np.std(target, dtype=np.float64))
+            return super().value(prediction, target, weight) / (spread or self.when_alike())
+
+        def when_alike(self):
+            return math.nan
+
+    class Zero(Relative):
+        def when_alike(self):
+            return 0
+
+    class Tiny(Relative):
+        def when_alike(self):
+            return np.float64(0)
+
+    class Refusing(Relative):
+        def when_alike(self):
+            raise ValueError(self.message)
+
+        message: str = "expected targets that differ"
+
+    assert "constant_targets" not in failed(Relative)
+    assert "constant_targets" not in failed(Refusing)
+    expected = "expected a finite value, or NaN where there is none, for values, one a sample, where all targets are"
+    assert f"{expected} [2.27392337], received ZeroDivisionError" in failed(Zero)["constant_targets"]
+    assert "received inf" in failed(Tiny)["constant_targets"]
+    assert "received ValueError: " in failed(Refusing(message=""))["constant_targets"]
+
+
+def test_more_than_one_sample_may_be_needed_if_that_is_said():
+    class Unbiased(Distance):
+        def value(self, prediction, target, weight=None):
+            mean = super().value(prediction, target, weight)
+            return mean * len(target) / (len(target) - 1)
+
+    reason = failed(Unbiased)["constant_targets"]
+    assert "for values, one a sample, of a single sample, received ZeroDivisionError" in reason
 
 
 def test_a_value_that_is_infinite_for_large_numbers():

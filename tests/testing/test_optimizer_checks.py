@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -141,7 +143,38 @@ def test_memory_that_is_held_on_to_is_told_of():
             kept.append(gradients.copy())
             super().update(parameters, gradients, ctx)
 
-    assert "expected 12 further steps to hold on to no memory, received" in failed(Hoards)["steady_memory"]
+    expected = "expected no more memory to be held on to with each step, received"
+    assert expected in failed(Hoards)["steady_memory"]
+
+
+def test_a_little_memory_with_each_step_is_told_of_too():
+    steps = []
+
+    class Counts(Momentum):
+        def update(self, parameters, gradients, ctx):
+            steps.append(0)
+            super().update(parameters, gradients, ctx)
+
+    assert failed(Counts)["steady_memory"].endswith("further steps on vectors of 23 elements, 8 bytes a step")
+
+
+def test_memory_that_is_let_go_in_the_end_is_not_held_on_to():
+    @functools.lru_cache(1000)
+    def correction(step):
+        return 1 - 0.9**step
+
+    class Caches(Momentum):
+        def update(self, parameters, gradients, ctx):
+            super().update(parameters, gradients * correction(ctx.step), ctx)
+
+    class InCycles(Momentum):
+        def update(self, parameters, gradients, ctx):
+            cycle = [gradients.copy()]
+            cycle.append(cycle)
+            super().update(parameters, cycle[0], ctx)
+
+    assert failed(Caches) == {}
+    assert failed(InCycles) == {}
 
 
 def test_the_rate_is_that_after_the_schedule():

@@ -127,8 +127,35 @@ def test_a_file_that_is_not_needed_after_all():
         def read(self, path):
             return Path(path).read_bytes() if Path(path).exists() else b"abcd"
 
-    expected = "expected a DataError when 'in/x.bin' is not there, but it was loaded without"
+    expected = "expected a DataError when 'in/x.bin', 'y.bin' are not there, but it was loaded without"
     assert expected in failed(Lenient)["missing_file"]
+
+
+def test_one_of_several_files_may_be_done_without():
+    class OneOrBoth(Bytes):
+        def read(self, path):
+            return super().read(path if Path(path).exists() else self.target)
+
+    assert failed(OneOrBoth) == {}
+
+
+def test_where_one_of_several_files_is_needed_the_error_is_a_data_error():
+    class Careless(Bytes):
+        def read(self, path):
+            return super().read(path) if path == self.inputs else Path(path).read_bytes()
+
+    reason = failed(Careless)["missing_file"]
+    assert "expected a DataError when there is no 'y.bin', received FileNotFoundError" in reason
+
+
+def test_an_error_may_name_the_folder():
+    class Folder(Bytes):
+        def read(self, path):
+            if path == self.inputs and not list(Path("in").iterdir()):
+                raise DataError("in: expected files")
+            return super().read(path)
+
+    assert failed(Folder) == {}
 
 
 def test_an_error_must_name_the_file():
@@ -139,7 +166,7 @@ def test_an_error_must_name_the_file():
             except DataError:
                 raise DataError("a file is missing") from None
 
-    assert "names 'in/x.bin', received: a file is missing" in failed(Vague)["missing_file"]
+    assert "names 'in/x.bin', 'y.bin', received: a file is missing" in failed(Vague)["missing_file"]
 
 
 def test_targets_that_cannot_be_learnt():

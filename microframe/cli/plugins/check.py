@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -29,11 +29,13 @@ def command(names: tuple[str, ...], as_json: bool) -> int:
     """Run the conformance suite on every part that each PLUGIN, or the plugin in each FILE, provides.
 
     PLUGIN is what `microframe plugins info` takes: a plugin, a distribution, "standard", or a single part. Without one,
-    every plugin is checked. The exit code is 1 if a check failed.
+    every plugin is checked, and a plugin name that several claim is a failure too. The exit code is 1 if a check
+    failed.
     """
     checked: dict[str, list[Result]] = {}
     for found in _look_up(names):
         checked.setdefault(found.report.provider.name, []).extend(_check(found))
+    checked |= _clashes() if not names else {}
     results = [result for of_plugin in checked.values() for result in of_plugin]
     if as_json:
         print_json([{"plugin": name, **vars(result)} for name, each in checked.items() for result in each])
@@ -50,14 +52,36 @@ def _look_up(names: Sequence[str]) -> list[Found]:
     Raises:
         PluginError: nothing is called so, or a file cannot be loaded.
     """
-    from microframe.cli.plugins.lookup import look_up
+    from microframe.cli.plugins.lookup import look_up, of_plugin
     from microframe.registry import registry
 
-    asked = [registry.plugins.add(name).name if name.endswith(".py") else name for name in names]
-    return [found for name in asked or sorted(registry.plugins.available()) for found in look_up(name)]
+    plugins = registry.plugins
+    asked = [plugins.add(name) if name.endswith(".py") else name for name in names or sorted(plugins.available())]
+    return [found for one in asked for found in (look_up(one) if isinstance(one, str) else [of_plugin(one)])]
 
 
-def _check(found: Found) -> Iterator[Result]:
+def _clashes() -> Mapping[str, list[Result]]:
+    """A failure for each plugin name that several claim, none of which can be imported by it."""
+    from microframe.discovery import describe_clash
+    from microframe.registry import registry
+    from microframe.testing.conformance import Result
+
+    return {
+        name: [Result("plugin", name, "name_free", "failed", describe_clash(name, claimants))]
+        for name, claimants in sorted(registry.plugins.clashing().items())
+    }
+
+
+def _check(found: Found) -> list[Result]:
+    """The results for a plugin, beside which no other state of it takes part: it does not clash with itself."""
+    from microframe.plugins import stdout_to_stderr
+    from microframe.registry import registry
+
+    with stdout_to_stderr, registry.plugins.hiding_copies_of(found.report.provider):
+        return list(_results(found))
+
+
+def _results(found: Found) -> Iterator[Result]:
     from microframe.testing.checks.commands import check_command
     from microframe.testing.conformance import Result, check_component
 

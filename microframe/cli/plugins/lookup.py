@@ -40,10 +40,10 @@ def look_up(name: str, kind: str | None = None) -> list[Found]:
         hint = f" (did you mean {meant!r}?)" if meant else ""
         raise UsageError(f"--kind: expected {one_of([*KINDS, COMMAND])}, received {kind!r}{hint}")
     if name == STANDARD:
-        return [_of_plugin(standard_provider("layer"), kind)]
+        return [of_plugin(standard_provider("layer"), kind)]
     plugins = _plugins_called(name)
     if plugins:
-        return [_of_plugin(provider, kind) for provider in plugins]
+        return [of_plugin(provider, kind) for provider in plugins]
     components = _components_called(name, kind)
     if not components:
         raise PluginError(_unknown(name))
@@ -62,7 +62,8 @@ def _plugins_called(name: str) -> list[Provider]:
     return found
 
 
-def _of_plugin(provider: Provider, kind: str | None) -> Found:
+def of_plugin(provider: Provider, kind: str | None = None) -> Found:
+    """What a plugin that takes part provides, all of it or what is of one kind."""
     plugins, report = registry.plugins, report_on(provider)
     if provider.name == STANDARD:
         components = [registry.get(one, name) for one in KINDS for name in registry.standard_names(one)]

@@ -25,9 +25,25 @@ KINDS = (
 )
 
 
+def _single(_ctx: click.Context, _parameter: click.Parameter, kinds: tuple[str, ...]) -> str:
+    if len(kinds) > 1:
+        raise click.BadParameter(
+            f"expected one kind, received {' and '.join(kinds)}: begin with a package for one, and add to its module"
+        )
+    return kinds[0]
+
+
 @click.command("new")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(KINDS), default="layer", show_default=True, help="What it provides.")
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    multiple=True,  # to see that there are several, of which click would take the last
+    default=["layer"],
+    show_default=True,
+    callback=_single,
+    help="What it provides.",
+)
 @click.option(
     "--directory",
     type=click.Path(),
@@ -38,11 +54,12 @@ def command(name: str, kind: str, directory: str | None) -> None:
     """Write a package to make a new plugin from.
 
     It has a module with a part that works, tests of its numbers, and what makes it installable. NAME is what the part
-    is to be called, such as swish or "leaky swish".
+    is to be called, such as swish or "leaky swish"; none that an installed plugin has.
     """
-    from microframe.scaffold import names_of, package_files, write_package
+    from microframe.scaffold import check_free, names_of, package_files, write_package
 
     names = names_of(name, kind)
+    check_free(names, kind)
     folder = directory or names.distribution
     content = package_files(names, kind)
     write_package(folder, content)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import types
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from microframe.arrays import Array
 from microframe.component import Example
-from microframe.errors import UsageError
+from microframe.errors import MicroframeError, UsageError
 from microframe.interfaces import Callback
 from microframe.interfaces.callback import Listener, Memory
 from microframe.model import Model
@@ -36,6 +39,7 @@ _LAYERS: tuple[dict[str, Any], ...] = (
 _EPOCHS, _BATCHES, _BATCH_SIZE = 4, 3, 8
 _STOPS = ((2, 2), (3, _BATCHES))
 """Where a training is stopped to be resumed, as (epoch, batch) from 1: within an epoch, and at the end of one."""
+_SAVED = "_stopped.h5"
 
 
 def overrides_a_method(example: Example) -> None:
@@ -59,10 +63,25 @@ def trains(example: Example) -> None:
     assert model.checkpoint is not None, "expected a training that ends with a checkpoint, received none"
 
 
-def exact_resume(example: Example) -> None:
-    """A training that was stopped, saved and resumed has the weights and the history of one that never stopped."""
+def without_validation(example: Example) -> None:
+    """A training without validation samples runs to its end, or is refused by a MicroframeError that speaks of them."""
     with surroundings(example):
-        expected = _outcome(_trained(example))
+        try:
+            _train(Model(_LAYERS), dataclasses.replace(_callback(example)), validation=False)
+        except Exception as error:
+            if isinstance(error, MicroframeError) and "validation" in str(error).lower():
+                return
+            raise AssertionError(
+                f"expected a training without validation samples to run, or to be refused with a MicroframeError that "
+                f"says that they are needed, received {type(error).__name__}: {error}"
+            ) from error
+
+
+def exact_resume(example: Example) -> None:
+    """A training that was stopped, saved and resumed has the weights, the history and the files of one that never
+    stopped."""
+    with surroundings(example):
+        expected, files = _outcome(_trained(example)), _files()
     compared = 0
     for epoch, batch in _STOPS:
         with surroundings(example):
@@ -70,10 +89,12 @@ def exact_resume(example: Example) -> None:
             stopped = _trained(example, listener=stop)
             if not stop.was_reached:
                 continue
-            stopped.save("_stopped.h5")
-            resumed = _trained(example, Model.load("_stopped.h5"), resume=True)
+            stopped.save(_SAVED)
+            resumed = _trained(example, Model.load(_SAVED), resume=True)
+            files_of_resumed = _files()
         when = f"after a stop at batch {batch} of epoch {epoch}"
         _assert_same_outcome(_outcome(resumed), expected, f"{{}} of a resumed training, {when}, as without the stop")
+        _assert_same_files(example, files_of_resumed, files, when)
         compared += 1
     if not compared:
         raise Skipped("it ends training before it can be stopped")
@@ -121,6 +142,7 @@ def memory_is_plain(example: Example) -> None:
 CHECKS: tuple[Callable[[Example], None], ...] = (
     overrides_a_method,
     trains,
+    without_validation,
     exact_resume,
     keeps_nothing,
     no_global_random_state,
@@ -156,11 +178,18 @@ def _trained(
     return model
 
 
-def _train(model: Model, callback: Callback, *, listener: Listener | None = None, resume: bool = False) -> None:
+def _train(
+    model: Model,
+    callback: Callback,
+    *,
+    listener: Listener | None = None,
+    resume: bool = False,
+    validation: bool = True,
+) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((_BATCHES * _BATCH_SIZE + 12, 4))
     y = np.digitize(x[:, 0] + x[:, 1], [-0.7, 0.7])
-    train, validation = slice(_BATCHES * _BATCH_SIZE), slice(_BATCHES * _BATCH_SIZE, None)
+    train, held_out = slice(_BATCHES * _BATCH_SIZE), slice(_BATCHES * _BATCH_SIZE, None)
     model.fit(
         x[train],
         y[train],
@@ -169,7 +198,7 @@ def _train(model: Model, callback: Callback, *, listener: Listener | None = None
         metrics=["accuracy"],
         epochs=_EPOCHS,
         batch_size=_BATCH_SIZE,
-        validation=(x[validation], y[validation]),
+        validation=(x[held_out], y[held_out]) if validation else None,
         callbacks=[callback],
         listeners=[] if listener is None else [listener],
         resume=resume,
@@ -193,6 +222,36 @@ def _assert_same_outcome(received: dict[str, Array], expected: dict[str, Array],
     assert not odd, f"expected {what.format('all')}, but only one of the two has {', '.join(sorted(odd))}"
     for name, array in expected.items():
         assert_same(received[name], array, what.format(name))
+
+
+def _files() -> Counter[str]:
+    """The files in the current folder, each with its number of lines if it is text; digits in names all count alike."""
+    paths = (path for path in Path().rglob("*") if path.is_file() and path.name != _SAVED)
+    return Counter(re.sub(r"\d+", "0", path.as_posix()) + _described(path.read_bytes()) for path in paths)
+
+
+def _described(content: bytes) -> str:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return ""
+    return "" if "\0" in text else f" of {len(text.splitlines())} lines"
+
+
+def _assert_same_files(example: Example, received: Counter[str], expected: Counter[str], when: str) -> None:
+    if received == expected:
+        return
+    with surroundings(example):
+        _trained(example)
+        is_always_so = _files() == expected
+    assert not is_always_so, (
+        f"expected the files of a resumed training, {when}, to be as without the stop: {_listed(expected - received)}, "
+        f"received {_listed(received - expected)}"
+    )
+
+
+def _listed(files: Iterable[str]) -> str:
+    return ", ".join(sorted(files)) or "none"
 
 
 def _is_misspelt(name: str) -> bool:

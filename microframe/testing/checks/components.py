@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import json
@@ -24,6 +25,7 @@ from microframe.plugins import LOCAL, STANDARD
 from microframe.registry import registry
 from microframe.schema import check_fields, component_schema
 from microframe.settings import parse
+from microframe.testing.conformance import Skipped
 
 _TRIED: tuple[Any, ...] = (
     "wrong",
@@ -46,6 +48,8 @@ _TRIED: tuple[Any, ...] = (
 )
 """Values of all sorts; for every field some of them are of a wrong type."""
 _UNKNOWN = "no_such_field"
+_MOST_ASKED_FOR = 50
+"""How many fields an older version may have had that this one lacks."""
 _MUTABLE = (
     MutableSequence,
     MutableMapping,
@@ -151,7 +155,9 @@ def name_free(example: Example) -> None:
     for reference in registry.names(kind):
         other, _, plain = reference.rpartition(".")
         is_other = plain == name and other not in ("", provider, LOCAL)
-        assert not is_other, f"expected a name of its own, but there is the {kind} {reference!r}"
+        assert not is_other or _is_state_of(registry.get(kind, reference), component), (
+            f"expected a name of its own, but there is the {kind} {reference!r}"
+        )
 
 
 def frozen(example: Example) -> None:
@@ -166,6 +172,30 @@ def frozen(example: Example) -> None:
         raise AssertionError(f"expected a frozen component, but {what}")
 
 
+def upgrade(example: Example) -> None:
+    """`upgrade` turns what any older version saved into a dict of fields that there are, or raises an error."""
+    component = type(example.component)
+    if component.version == 1:
+        raise Skipped("this is its first version, before which nothing was saved")
+    try:
+        inspect.signature(component.upgrade).bind({}, 1)
+    except TypeError as error:
+        raise AssertionError(
+            f"expected a classmethod upgrade(cls, config, from_version), but it cannot be called so: {error}"
+        ) from error
+    plain = config(example.component)
+    fields = {} if isinstance(plain, str) else {name: value for name, value in plain.items() if name != "type"}
+    for version in range(1, component.version):
+        try:
+            upgraded = _upgraded(component, fields, version)
+        except Exception:  # noqa: S112  # nobody outside knows what the fields of that version were like
+            continue
+        what = f"from upgrade, for a configuration of version {version}"
+        assert isinstance(upgraded, dict), f"expected a dict of fields {what}, received {upgraded!r}"
+        unknown = sorted(map(str, upgraded.keys() - component.field_types().keys()))
+        assert not unknown, f"expected nothing but fields that there are {what}, received {', '.join(unknown)} too"
+
+
 CHECKS: tuple[Callable[[Example], None], ...] = (
     config_round_trip,
     json_schema,
@@ -175,7 +205,22 @@ CHECKS: tuple[Callable[[Example], None], ...] = (
     name_legal,
     name_free,
     frozen,
+    upgrade,
 )
+
+
+def _upgraded(component: type[Component], fields: Mapping[str, Any], version: int) -> Any:
+    """What `upgrade` makes of `fields`, and of those beside them that it asks for, which are all given as 1."""
+    given = dict(fields)
+    for _ in range(_MOST_ASKED_FOR):
+        try:
+            return component.upgrade(copy.deepcopy(given), version)
+        except KeyError as error:
+            (name,) = error.args
+            if not isinstance(name, str) or name in given:
+                raise
+            given[name] = 1
+    raise KeyError("more than any version had")
 
 
 def _as_json(plain: Any) -> str:
@@ -230,6 +275,12 @@ def _assert_handled(component: Component, name: str, value: Any, *, refused: boo
         hint = " (__post_init__ refuses what does not fit together with a ValueError)" if not refused else ""
         raise AssertionError(f"expected a ConfigError, if any, for {name} = {value!r}, {received}{hint}") from error
     assert not refused, f"expected a ConfigError for {name} = {value!r}, which was accepted"
+
+
+def _is_state_of(other: type[Component], component: type[Component]) -> bool:
+    """Whether two classes are one, imported as a module and as a plugin's file, say."""
+    names = [(known.__module__.rpartition(".")[2], known.__qualname__) for known in (other, component)]
+    return names[0] == names[1]
 
 
 def _is_own(owner: type) -> bool:

@@ -21,6 +21,8 @@ _ODD_SEED = 271828182
 """A seed that nobody takes."""
 _PATIENCE = 0.5
 """The seconds after which a thread is taken to wait for a lock."""
+_LONGEST_WAITS = 3
+"""How often that may happen before a thread is left in peace: a busy machine keeps one waiting too, now and then."""
 
 
 @contextlib.contextmanager
@@ -75,7 +77,9 @@ def same(a: Array, b: Array) -> bool:
 def assert_same(received: Array, expected: Array, what: str) -> None:
     """Assert that two arrays are equal to the bit."""
     if not same(received, expected):
-        raise AssertionError(f"expected {what}, received arrays that differ{_distance(received, expected)}")
+        is_cast = received.shape == expected.shape and received.dtype != expected.dtype
+        how = f" in dtype, {received.dtype} and {expected.dtype}" if is_cast else _distance(received, expected)
+        raise AssertionError(f"expected {what}, received arrays that differ{how}")
 
 
 def assert_close(received: Any, expected: Any, what: str, *, relative: float = 1e-6, absolute: float = 1e-8) -> None:
@@ -119,19 +123,26 @@ def switching_often() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def interrupted_by(other: Callable[[], object], run: Callable[[], Result]) -> Result:
+def interrupted_by(other: Callable[[], object], run: Callable[[], Result], *, within_lines: bool = False) -> Result:
     """What `run` returns where `other` is run, in another thread, between each two of its lines.
 
     What threads do to each other by chance, and on a single processor hardly ever, so happens for certain. Where `run`
-    keeps `other` waiting with a lock, it goes on without further interruptions.
+    keeps `other` waiting with a lock, it goes on without interruptions until it has let go of the lock.
+
+    Args:
+        other: what comes in between.
+        run: what is interrupted.
+        within_lines: whether to interrupt between each two instructions of the interpreter too, for what is short.
     """
-    waiting: list[Future[object]] = []
+    waited: list[Future[object]] = []
+    events = {"line", "return", "opcode"}
     with ThreadPoolExecutor(1) as pool:
 
-        def trace(_: FrameType, event: str, __: object) -> Any:
-            if event in ("line", "return") and not waiting:
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            frame.f_trace_opcodes = within_lines
+            if event in events and len(waited) < _LONGEST_WAITS and all(future.done() for future in waited):
                 future = pool.submit(other)
-                waiting.extend(wait([future], timeout=_PATIENCE).not_done)
+                waited.extend(wait([future], timeout=_PATIENCE).not_done)
             return trace
 
         before = sys.gettrace()
@@ -140,6 +151,13 @@ def interrupted_by(other: Callable[[], object], run: Callable[[], Result]) -> Re
             return run()
         finally:
             sys.settrace(before)
+
+
+def gradient_is_exact(component: Component) -> bool:
+    """Whether a layer or an activation, and each that is a field of it, says that its backward fits its forward."""
+    within = [value for field in component.fields() for value in _flat(getattr(component, field.name))]
+    inner = [value for value in within if isinstance(value, Component)]
+    return getattr(component, "gradient_is_exact", True) and all(map(gradient_is_exact, inner))
 
 
 def strided(array: Array, *, writeable: bool = False) -> Array:
@@ -171,11 +189,23 @@ def may_overflow(values: Array, at_hundredth: Array, dtype: Any) -> Array:
 
 
 def unspecified(shape: Shape, dtype: Any = np.float64) -> Array:
-    """What `empty` of a context gives, with content that cannot be taken for numbers."""
+    """What `empty` of a context gives, with content that cannot be taken for zeros: NaN, the largest number or True."""
     array = np.empty(shape, dtype)
     if array.dtype.kind == "f":
         array.fill(np.nan)
+    elif array.dtype.kind in "iu":
+        array.fill(np.iinfo(array.dtype).max)
+    elif array.dtype.kind == "b":
+        array.fill(True)
     return array
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, tuple):
+        for inner in value:
+            yield from _flat(inner)
+    else:
+        yield value
 
 
 def _global_states() -> tuple[Any, Any]:
@@ -185,8 +215,8 @@ def _global_states() -> tuple[Any, Any]:
 def _distance(a: Array, b: Array) -> str:
     if a.shape != b.shape:
         return f" in shape, {a.shape} and {b.shape}"
-    if a.dtype != b.dtype:
-        return f" in dtype, {a.dtype} and {b.dtype}"
+    if a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf":
+        return f" in {np.count_nonzero(a != b)} of {a.size} elements"
     with np.errstate(all="ignore"):
         return f" by up to {float(np.max(np.abs(np.subtract(a, b, dtype=np.float64)))):.3g}" if a.size else ""
 

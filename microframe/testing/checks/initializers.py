@@ -10,8 +10,6 @@ from microframe.arrays import Array, Shape
 from microframe.component import Example
 from microframe.interfaces import Initializer
 from microframe.testing.checks.guards import (
-    assert_close,
-    assert_float,
     assert_same,
     assert_within,
     drawing_from_no_global_generator,
@@ -40,6 +38,10 @@ _SHAPES: tuple[Shape, ...] = (
 """A number, vectors, matrices and kernels; some with axes of one element or none, and one that is large."""
 _MARGIN = 7
 """How many elements stand before and after an array that lies in a larger one."""
+_MANY = 1000
+"""From how many elements on their typical size hardly depends on the draw."""
+_ROUNDING = 1e-6
+"""By what share of itself a number may change when it is rounded to float32."""
 
 
 def fills_all(example: Example) -> None:
@@ -58,13 +60,17 @@ def fills_all(example: Example) -> None:
 
 
 def dtype_kept(example: Example) -> None:
-    """What is written into an array of float32 is what is written into one of float64, rounded."""
+    """An array of float32 is filled as one of float64 is: wholly, within the bounds, and with values as large."""
+    initializer = _initializer(example)
     for shape in _fitting(example):
-        double, single = (_filled(_initializer(example), shape, dtype) for dtype in ("float64", "float32"))
-        assert_float(single, "float32", "the array")
-        absolute = 1e-6 * float(np.abs(double).max(initial=0))
-        what = f"the same values in float32 as in float64, but for rounding, for shape {shape}"
-        assert_close(single, double, what, relative=1e-5, absolute=absolute)
+        double, single = (_filled(initializer, shape, dtype) for dtype in ("float64", "float32"))
+        finite = np.isfinite(single).all()
+        assert finite, f"expected finite values in every element of a float32 array of shape {shape}, received {single}"
+        low, high = initializer.bounds(shape)
+        rounded = low - _ROUNDING * abs(low), high + _ROUNDING * abs(high)
+        assert_within(single, rounded, f"values for a float32 array of shape {shape}")
+        if single.size >= _MANY:
+            _assert_as_large(single, double, shape)
 
 
 def deterministic(example: Example) -> None:
@@ -132,6 +138,16 @@ def _filled(initializer: Initializer, shape: Shape, dtype: str = "float64", seed
     out = np.full(shape, np.nan, dtype)
     initializer.fill(out, np.random.default_rng(seed))
     return out
+
+
+def _assert_as_large(single: Array, double: Array, shape: Shape) -> None:
+    """Assert that values are about as large in both; they may be drawn anew for each dtype."""
+    # The root keeps the few largest of a heavy-tailed distribution from counting most.
+    received, expected = (float(np.mean(np.sqrt(np.abs(array)))) ** 2 for array in (single, double))
+    assert expected / 3 <= received <= 3 * expected, (
+        f"expected values about as large in float32 as in float64 for shape {shape}, received values of about "
+        f"{received:.3g} and {expected:.3g}"
+    )
 
 
 def _fitting(example: Example) -> Iterator[Shape]:

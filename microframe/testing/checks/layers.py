@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from microframe.arrays import Array
+from microframe.arrays import Array, Shape
 from microframe.component import Example
 from microframe.contexts import InferenceContext
-from microframe.interfaces import FittedLayer, Layer
+from microframe.interfaces import Layer
 from microframe.testing.checks.guards import (
     ARRANGEMENTS,
     assert_close,
@@ -26,84 +23,31 @@ from microframe.testing.checks.guards import (
     leaving,
     switching_often,
 )
+from microframe.testing.checks.layer_gradients import (
+    gradients_overwritten,
+    input_gradients,
+    many_rows,
+    parameter_gradients,
+    unneeded_input_gradient,
+)
+from microframe.testing.checks.layer_models import fitting, save_and_load
 from microframe.testing.conformance import Skipped
-from microframe.testing.layer_bench import LayerBench, Step
-from microframe.testing.layers import assert_input_gradients, assert_parameter_gradients
+from microframe.testing.layer_bench import LayerBench, Step, at_every_shape
 
 _THREADS = 8
+_FAR = 1e4
+"""The scale of large inputs."""
+_VAST = 1e12
+"""What nothing but an exponential or a high power is above, before it is infinite."""
+_STEPS = 4
+"""How many steps with noise are compared: that all of them draw the same by chance is next to impossible."""
 
 
 def output_shape(example: Example) -> None:
     """Forward gives what build said, for any number of rows, in training and in inference."""
-    for batch in (3, 1, 2, 0):
-        bench = LayerBench(example, batch=batch)
-        expected = (batch, *bench.output_shape)
-        assert isinstance(bench.output_shape, tuple), (
-            f"expected build to return a tuple of whole numbers, received {bench.output_shape!r}"
-        )
-        assert bench.infer().shape == expected, (
-            f"expected an output of shape {expected}, as build said, received {bench.infer().shape}"
-        )
-        step = bench.step()
-        assert step.output.shape == expected, (
-            f"expected an output of shape {expected} in training, as build said, received {step.output.shape}"
-        )
-        for index, (x, dx) in enumerate(zip(bench.inputs, step.input_gradients, strict=True)):
-            assert dx is None or dx.shape == x.shape, (
-                f"expected a gradient of input {index} of its shape {x.shape}, received {dx.shape}"
-            )
-
-
-def parameter_gradients(example: Example) -> None:
-    """Backward fills in the gradient with respect to each parameter."""
-    bench = LayerBench(example)
-    if not bench.parameters:
-        raise Skipped("the layer has no parameters")
-    assert_parameter_gradients(bench)
-    assert_parameter_gradients(LayerBench(example, batch=1, seed=1))
-
-
-def input_gradients(example: Example) -> None:
-    """Backward returns the gradient with respect to each input."""
-    bench = LayerBench(example)
-    if bench.layer.input_dtype == "int64":
-        raise Skipped("the inputs are whole numbers")
-    assert_input_gradients(bench)
-    assert_input_gradients(LayerBench(example, batch=1, seed=1))
-
-
-def gradients_overwritten(example: Example) -> None:
-    """Backward fills in every gradient whole, whatever was there before, and adds to none."""
-    bench = LayerBench(example)
-    if not bench.parameters:
-        raise Skipped("the layer has no parameters")
-    first = bench.step().gradients
-    for name, gradient in first.items():
-        assert not np.isnan(gradient).any(), (
-            f"expected backward to fill the gradient of {name!r} whole, but it left values there or added to them"
-        )
-    gradients = {name: np.full_like(array, 7) for name, array in first.items()}
-    ctx = bench.training_context(gradients=dict(gradients))
-    bench.layer.forward(ctx, *bench.inputs)
-    bench.layer.backward(ctx, bench.dy)
-    for name, gradient in gradients.items():
-        what = f"the gradient of {name!r} to be written over what is in its array, and neither added nor put elsewhere"
-        assert_same(gradient, first[name], what)
-
-
-def unneeded_input_gradient(example: Example) -> None:
-    """Where nobody needs the gradient of the input, backward still fills in those of the parameters."""
-    bench = LayerBench(example)
-    if not bench.parameters:
-        raise Skipped("the layer has no parameters")
-    ctx = bench.training_context()
-    ctx.needs_input_gradient = False
-    bench.layer.forward(ctx, *bench.inputs)
-    bench.layer.backward(ctx, bench.dy)
-    for name, gradient in bench.step().gradients.items():
-        assert_same(
-            ctx.gradients[name], gradient, f"the gradient of {name!r} to be the same when no input needs its own"
-        )
+    for shown in at_every_shape(example):
+        for batch in (3, 1, 2, 0):
+            _assert_shapes(LayerBench(shown, batch=batch), batch)
 
 
 def training_and_inference(example: Example) -> None:
@@ -126,8 +70,34 @@ def rows_apart(example: Example) -> None:
         assert_close(alone[0], together[row], "each row of a batch to give what it gives alone, in inference")
 
 
+def extremes(example: Example) -> None:
+    """Outputs and gradients are finite for inputs of the order of 10000, wherever the function itself is."""
+    bench = LayerBench(example)
+    if not bench.has_random_inputs or bench.layer.input_dtype == "int64":
+        raise Skipped("the inputs are not any numbers")
+    for what, run in (("the output", LayerBench.infer), ("the output in training", _output_in_training)):
+        exact = _rows(run(LayerBench(example, scale=_FAR)))
+        vast = _vast(example, run, exact)
+        for dtype in ("float32", "float64"):
+            output = _rows(run(LayerBench(example, dtype=dtype, scale=_FAR)))
+            excused = vast | (np.abs(exact) > np.finfo(dtype).max).any(axis=1)
+            _assert_finite(output[~excused], f"{what} in {dtype}")
+    for dtype in ("float32", "float64"):
+        step = LayerBench(example, dtype=dtype, scale=_FAR).step()
+        if np.isfinite(step.output).all():
+            for name, gradient in step.gradients.items():
+                _assert_finite(gradient, f"the gradient of {name!r} in {dtype}")
+            for index, dx in enumerate(step.input_gradients):
+                if dx is not None:
+                    _assert_finite(dx, f"the gradient of input {index} in {dtype}")
+
+
 def dtype_kept(example: Example) -> None:
-    """A float32 network stays in float32, outputs and gradients, and a float64 one in float64."""
+    """A float32 network stays in float32, outputs and gradients, and a float64 one in float64.
+
+    What a layer computes in between is not looked at: float64 may be meant there, as for sums and for running means,
+    and nothing tells that from an oversight.
+    """
     for dtype in ("float32", "float64"):
         bench = LayerBench(example, dtype=dtype)
         assert_float(bench.infer(), dtype, "the output")
@@ -154,7 +124,7 @@ def arguments_unmodified(example: Example) -> None:
 
 
 def state(example: Example) -> None:
-    """State is written in training alone, into the arrays that were declared."""
+    """State is written in training alone, into the arrays that were declared, and stays finite after a single row."""
     bench = LayerBench(example)
     if not bench.state:
         raise Skipped("the layer has no state")
@@ -168,6 +138,7 @@ def state(example: Example) -> None:
     bench.layer.forward(ctx, *bench.inputs)
     bench.backward(ctx, bench.dy)
     _assert_in_place(ctx.state, declared)
+    _assert_state_survives(LayerBench(example, batch=1))
 
 
 def keeps_nothing(example: Example) -> None:
@@ -211,6 +182,25 @@ def no_global_random_state(example: Example) -> None:
         bench = LayerBench(example)
         bench.infer()
         bench.step()
+
+
+def noise(example: Example) -> None:
+    """Noise is drawn anew at each step, from the generator of the context."""
+    bench = LayerBench(example, batch=16)
+    if not bench.layer.differs_in_training:
+        raise Skipped("the layer says that training doesn't differ")
+    # Rows that are equal differ afterwards by noise alone: the batch looks the same to each of them.
+    inputs = [np.repeat(x[:1], len(x), axis=0) for x in bench.inputs]
+    ctx = bench.training_context()
+    outputs = []
+    for step in range(_STEPS):
+        ctx.used, ctx.rng = 0, np.random.default_rng(step)
+        outputs.append(bench.layer.forward(ctx, *inputs).copy())
+    first, *others = outputs
+    is_noisy = not np.allclose(first, first[:1], equal_nan=True)
+    assert not is_noisy or any(not np.array_equal(first, other, equal_nan=True) for other in others), (
+        f"expected noise from ctx.rng, other noise at each step, received the same at {_STEPS} steps"
+    )
 
 
 def memory_layouts(example: Example) -> None:
@@ -269,35 +259,16 @@ def reference(example: Example) -> None:
     assert_close(bench.infer(), example.reference(bench.parameters, *bench.inputs), "what the reference gives")
 
 
-def save_and_load(example: Example) -> None:
-    """A model with the layer predicts the same bits after saving and loading."""
-    from microframe.model import Model
-
-    bench = LayerBench(example, dtype="float32")
-    shape, *others = bench.input_shapes
-    if any(other != shape for other in others):
-        raise Skipped("the layer has several inputs of different shapes")
-    layer = dataclasses.replace(bench.layer, inputs=("input",) * (1 + len(others)))
-    model = Model([layer]).build(shape)
-    if isinstance(bench.layer, FittedLayer):
-        rng = np.random.default_rng(0)
-        model.network.fit_preprocessing(lambda: [rng.normal(1, 2, (5, *shape))])
-    x = bench.inputs[0]
-    before = model(x)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.h5"
-        model.save(path)
-        assert_same(Model.load(path)(x), before, "a loaded model to predict what the saved one did")
-
-
 CHECKS = (
     output_shape,
     parameter_gradients,
     input_gradients,
     gradients_overwritten,
     unneeded_input_gradient,
+    many_rows,
     training_and_inference,
     rows_apart,
+    extremes,
     dtype_kept,
     arguments_unmodified,
     state,
@@ -305,12 +276,79 @@ CHECKS = (
     interleaved_passes,
     steps_repeat,
     no_global_random_state,
+    noise,
     memory_layouts,
     inference_function,
     threads,
     reference,
+    fitting,
     save_and_load,
 )
+
+
+def _assert_shapes(bench: LayerBench, batch: int) -> None:
+    shape = bench.output_shape
+    assert isinstance(shape, tuple), f"expected build to return a tuple of whole numbers, received {shape!r}"
+    _assert_numbers(bench.infer(), (batch, *shape), "the output", bench.inputs)
+    step = bench.step()
+    _assert_numbers(step.output, (batch, *shape), "the output in training", bench.inputs)
+    for index, (x, dx) in enumerate(zip(bench.inputs, step.input_gradients, strict=True)):
+        assert dx is None or dx.shape == x.shape, (
+            f"expected a gradient of input {index} of its shape {x.shape}, received {dx.shape}"
+        )
+
+
+def _assert_numbers(output: Array, expected: Shape, what: str, inputs: Sequence[Array]) -> None:
+    assert output.shape == expected, f"expected {what} of shape {expected}, as build said, received {output.shape}"
+    assert not np.isnan(output).any() or any(np.isnan(x).any() for x in inputs), (
+        f"expected {what} to be of numbers, received NaN or elements left as they were in an array of ctx.empty"
+    )
+
+
+def _assert_state_survives(bench: LayerBench) -> None:
+    """Assert that after a step neither state nor what is inferred with it is less finite than before."""
+    ctx = bench.training_context()
+    bench.layer.forward(ctx, *bench.inputs)
+    bench.backward(ctx, bench.dy)
+    for name, array in ctx.state.items():
+        assert np.isfinite(array[np.isfinite(bench.state[name])]).all(), (
+            f"expected the state {name!r} to be finite after a step with a single row, received {array}"
+        )
+    inference = bench.inference_context()
+    after = bench.layer.forward(InferenceContext(bench.parameters, ctx.state, inference.empty), *bench.inputs)
+    assert np.isfinite(after).all() or not np.isfinite(bench.infer()).all(), (
+        "expected finite outputs in inference after a step with a single row"
+    )
+
+
+def _output_in_training(bench: LayerBench) -> Array:
+    return bench.step().output
+
+
+def _vast(example: Example, run: Callable[[LayerBench], Array], exact: Array) -> Array:
+    """For each row of what `run` gives, `exact`, whether it may be infinite: it grows without bounds.
+
+    So it does if it is vast at the largest inputs, of those halved again and again, at which it is finite. Where it is
+    small there, as a softmax is, only something on the way to it grows.
+    """
+    unknown = ~np.isfinite(exact).all(axis=1)
+    vast = np.zeros_like(unknown)
+    scale = _FAR
+    while unknown.any() and scale > 1:
+        scale /= 2
+        rows = _rows(run(LayerBench(example, scale=scale)))
+        is_finite = np.isfinite(rows).all(axis=1)
+        vast |= unknown & is_finite & (np.abs(rows).max(axis=1, initial=0) > _VAST)
+        unknown &= ~is_finite
+    return vast | unknown
+
+
+def _rows(output: Array) -> Array:
+    return output.reshape(len(output), -1)
+
+
+def _assert_finite(array: Array, what: str) -> None:
+    assert np.isfinite(array).all(), f"expected {what} to be finite for inputs of the order of 10000, received {array}"
 
 
 def _assert_in_place(arrays: Mapping[str, Array], declared: Mapping[str, Array]) -> None:

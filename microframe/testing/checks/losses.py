@@ -11,7 +11,6 @@ import numpy as np
 from microframe.arrays import Array
 from microframe.component import Example
 from microframe.interfaces import Activation
-from microframe.registry import registry
 from microframe.testing.checks.guards import (
     ARRANGEMENTS,
     assert_close,
@@ -23,9 +22,9 @@ from microframe.testing.checks.guards import (
     may_overflow,
     unspecified,
 )
-from microframe.testing.conformance import Skipped, examples_of
+from microframe.testing.conformance import Skipped
 from microframe.testing.gradients import assert_gradient
-from microframe.testing.loss_bench import LossCase, Range, loss_cases, loss_of
+from microframe.testing.loss_bench import LossCase, Range, activations_for, far_away, loss_cases, loss_of
 
 _EXTREMES: dict[Range, tuple[float, ...]] = {
     "values": (1e4, 0.0, -1e4),
@@ -38,8 +37,9 @@ _PRECISION = {"float32": 1e-4, "float64": 1e-8}
 
 
 def gradient(example: Example) -> None:
-    """The gradient is that of the mean of `sample_values`, for any number of samples."""
+    """The gradient is that of the mean of `sample_values`, for any number of samples and far away from 0 as well."""
     _for_each_case(example, _assert_gradient)
+    _for_each_case(example, _assert_gradient_far_away)
     _for_each_case(example, _assert_gradient, batch=1, seed=1)
 
 
@@ -130,7 +130,7 @@ def memory_layouts(example: Example) -> None:
 def keeps_nothing(example: Example) -> None:
     """Nothing is kept on the loss or its class."""
     with keeping_nothing(example.component):
-        _for_each_case(example, _use, batch=7, seed=7)
+        _use(example, batch=7, seed=7)
 
 
 def interleaved(example: Example) -> None:
@@ -147,7 +147,7 @@ def interleaved(example: Example) -> None:
 def no_global_random_state(example: Example) -> None:
     """Nothing is drawn from a global generator."""
     with drawing_from_no_global_generator():
-        _for_each_case(example, _use)
+        _use(example)
 
 
 def deterministic(example: Example) -> None:
@@ -167,9 +167,9 @@ def deterministic(example: Example) -> None:
 def fused_gradient(example: Example) -> None:
     """What `fuse` returns is the loss as a function of the logits, finite for logits of +-10000."""
     loss = loss_of(example)
-    fusing = [activation for activation in _standard_activations() if loss.fuse(activation) is not None]
+    fusing = [activation for activation in activations_for(loss) if loss.fuse(activation) is not None]
     if not fusing:
-        raise Skipped("it fuses with none of the standard activations")
+        raise Skipped("it fuses with no activation, standard or of its own plugin, package or module")
     for activation in fusing:
         _for_each_case(example, partial(_assert_fused, activation=activation))
         _for_each_case(example, partial(_assert_fused_is_finite, activation=activation), dtype="float32")
@@ -241,7 +241,18 @@ def _for_each_case(
 
 
 def _assert_gradient(case: LossCase) -> None:
-    assert_gradient(case.value_of, case.gradient(), case.prediction, absolute=1e-6, relative=1e-4)
+    # Beside the error of a difference, 1e-16 of the value by 1e-6, which counts where the value is large.
+    absolute = 1e-8 * max(100, abs(case.value_of(case.prediction)))
+    assert_gradient(case.value_of, case.gradient(), case.prediction, absolute=absolute, relative=1e-4)
+
+
+def _assert_gradient_far_away(case: LossCase) -> None:
+    far = far_away(case)
+    if far is not None:
+        try:
+            _assert_gradient(far)
+        except AssertionError as error:
+            raise AssertionError(f"for predictions up to 50 from 0: {error}") from error
 
 
 def _assert_reduction(case: LossCase) -> None:
@@ -304,16 +315,17 @@ def _assert_finite(name: str, values: Array, excused: Array, case: LossCase) -> 
         assert right, f"expected {name} to give finite numbers, received {_list(value)} for {_list(prediction)}"
 
 
-def _use(case: LossCase) -> None:
-    _results(case)
-    case.loss.value(case.prediction, case.target, np.ones(len(case.prediction)))
-    for activation in _standard_activations():
-        case.loss.fuse(activation)
+def _use(example: Example, *, batch: int = 5, seed: int = 0) -> None:
+    """Call each method of the loss."""
 
+    def use(case: LossCase) -> None:
+        _results(case)
+        case.loss.value(case.prediction, case.target, np.ones(len(case.prediction)))
 
-def _standard_activations() -> list[Activation]:
-    examples = [example for known in registry.plugins.load_standard("activation") for example in examples_of(known)]
-    return [example.component for example in examples if isinstance(example.component, Activation)]
+    _for_each_case(example, use, batch=batch, seed=seed)
+    loss = loss_of(example)
+    for activation in activations_for(loss):
+        loss.fuse(activation)
 
 
 def _fused(case: LossCase, activation: Activation) -> LossCase:
@@ -339,6 +351,7 @@ def _assert_fused(case: LossCase, activation: Activation) -> None:
         assert_close(fused.gradient(), dx, f"{what} the gradient that the chain rule gives")
     else:
         _assert_gradient(fused)
+    _assert_gradient_far_away(fused)
     _assert_value_and_gradient(fused)
 
 

@@ -7,7 +7,7 @@ found by trying; all checks are made with each of them.
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,6 +158,20 @@ def refuses_misfits(example: Example) -> None:
         _assert_refused(example, prediction, np.zeros((len(target), outputs + 1), target.dtype), form)
 
 
+def constant_targets(example: Example) -> None:
+    """Where all targets are alike, or there is one sample, the value is finite, or NaN, or refused by a ValueError."""
+    for form in _fitting(example):
+        for prediction, target, what in _degenerate(form):
+            expected = f"expected a finite value, or NaN where there is none, for {what}"
+            try:
+                value = np.asarray(_value(example, prediction, target), np.float64)
+            except Exception as error:
+                if isinstance(error, ValueError) and str(error):
+                    continue
+                raise AssertionError(f"{expected}, received {type(error).__name__}: {error}") from error
+            assert not np.isinf(value).any(), f"{expected}, received {value}"
+
+
 def arguments_unmodified(example: Example) -> None:
     """Predictions, targets and weights stay as they are."""
     for form in _fitting(example):
@@ -217,6 +231,7 @@ CHECKS: tuple[Callable[[Example], None], ...] = (
     better_is_better,
     one_output,
     refuses_misfits,
+    constant_targets,
     arguments_unmodified,
     keeps_nothing,
     deterministic,
@@ -270,6 +285,16 @@ def _takes_weights(example: Example, form: Form) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _degenerate(form: Form) -> Iterator[tuple[Array, Array, str]]:
+    """Predictions with targets that are all alike, and a single sample; each with what it is, in words."""
+    other = next((row for row, value in enumerate(form.target) if np.any(value != form.target[0])), 0)
+    for row in dict.fromkeys((0, other)):
+        target = np.repeat(form.target[row : row + 1], len(form.target), axis=0)
+        like = f" {form.target[row]}" if form.target[row].size <= 8 else " alike"
+        yield form.prediction.copy(), target, f"{form.name}, where all targets are{like}"
+    yield form.prediction[:1].copy(), form.target[:1].copy(), f"{form.name}, of a single sample"
 
 
 def _assert_refused(example: Example, prediction: Array, target: Array, form: Form) -> None:

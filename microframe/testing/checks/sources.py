@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from microframe.arrays import Array
 from microframe.component import Example
 from microframe.configuration import Training
-from microframe.errors import DataError
+from microframe.errors import DataError, list_names
 from microframe.fitting import GivenData, begin
 from microframe.interfaces import Dataset, Source
 from microframe.model import Model
@@ -79,24 +80,16 @@ def keeps_nothing(example: Example) -> None:
 
 
 def missing_file(example: Example) -> None:
-    """A file that is not there leads to a DataError that names it."""
+    """Files that are not there lead to a DataError that names one of them, or their folder; a part of them may do."""
     if not example.files:
         raise Skipped("no example has files")
-    for name, content in example.files.items():
-        path = Path(name)
-        path.unlink()
-        try:
-            _source(example).load()
-        except DataError as error:
-            message = str(error)
-        except Exception as error:
-            received = f"{type(error).__name__}: {error}"
-            raise AssertionError(f"expected a DataError when {name!r} is not there, received {received}") from error
-        else:
-            raise AssertionError(f"expected a DataError when {name!r} is not there, but it was loaded without")
-        finally:
-            path.write_bytes(content)
-        assert path.name in message, f"expected a DataError that names {name!r}, received: {message}"
+    names = list(example.files)
+    assert _refuses_without(example, names), (
+        f"expected a DataError when {list_names(names)} {'are' if len(names) > 1 else 'is'} not there, but it was "
+        f"loaded without"
+    )
+    for name in names if len(names) > 1 else ():
+        _refuses_without(example, [name])
 
 
 def trainable(example: Example) -> None:
@@ -134,6 +127,30 @@ def _loaded(example: Example) -> Dataset:
     data = _source(example).load()
     assert isinstance(data, Dataset), f"expected load to return a microframe.Dataset, received {type(data).__name__}"
     return data
+
+
+def _refuses_without(example: Example, names: Sequence[str]) -> bool:
+    """Whether loading fails without files of the example; as it should, if it does."""
+    what = list_names(names)
+    for name in names:
+        Path(name).unlink()
+    try:
+        _source(example).load()
+    except DataError as error:
+        message = str(error)
+    except Exception as error:
+        received = f"{type(error).__name__}: {error}"
+        raise AssertionError(f"expected a DataError when there is no {what}, received {received}") from error
+    else:
+        return False
+    finally:
+        for name in names:
+            Path(name).write_bytes(example.files[name])
+    folders = {folder.as_posix() for name in names for folder in Path(name).parents} - {"."}
+    words = {Path(name).name for name in names} | folders
+    is_named = any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", message) for word in words)
+    assert is_named, f"expected a DataError that names {what}, received: {message}"
+    return True
 
 
 def _inputs(data: Dataset) -> Array:

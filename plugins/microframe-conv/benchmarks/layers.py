@@ -33,6 +33,16 @@ CASES = {
         (32, 32, 16),
     ),
     "conv2d 16x16x32 -> 64, 1x1": (Conv2D(64, 1), torch.nn.Conv2d(32, 64, 1), (16, 16, 32)),
+    "conv2d 16x16x32 -> 32, 3x3, 8 groups": (
+        Conv2D(32, 3, padding="same", groups=8),
+        torch.nn.Conv2d(32, 32, 3, padding=1, groups=8),
+        (16, 16, 32),
+    ),
+    "the same, 32 groups": (
+        Conv2D(32, 3, padding="same", groups=32),
+        torch.nn.Conv2d(32, 32, 3, padding=1, groups=32),
+        (16, 16, 32),
+    ),
     "depthwise_conv2d 32x32x32, 3x3": (
         DepthwiseConv2D(3, padding="same"),
         torch.nn.Conv2d(32, 32, 3, padding=1, groups=32),

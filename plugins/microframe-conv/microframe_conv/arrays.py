@@ -1,25 +1,24 @@
-"""The names of types, and how arrays of sequences and of images are looked at."""
+"""How arrays of sequences and of images are looked at, and what a bias takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
-"""An array; its shape stands in the docstring."""
-Shape: TypeAlias = tuple[int, ...]
-"""The shape of one sample, without the batch axis."""
+from microframe import Array, Shape
+
 Empty: TypeAlias = Callable[..., Array]
 """What gives an array with unspecified content: the `empty` of a layer's context."""
 
 
 def require_axes(input_shape: Shape, axes: int) -> None:
-    """Raise ValueError unless `input_shape` is that of a sequence (`axes` = 1) or of an image (2)."""
+    """Raise ValueError unless `input_shape` is that of a sequence (`axes` = 1) or of an image (2), neither empty."""
     if len(input_shape) != axes + 1:
         raise ValueError("sequences (time, features)" if axes == 1 else "images (height, width, channels)")
+    if not all(input_shape):
+        raise ValueError(f"at least one {'time step and one feature' if axes == 1 else 'pixel and one channel'}")
 
 
 def as_images(x: Array) -> Array:
@@ -35,6 +34,27 @@ def shaped_like(x: Array, images: Array) -> Array:
 def as_matrix(array: Array) -> Array:
     """`array`, (..., n), with two axes; a view of one that is contiguous, or of some channels of one."""
     return array.reshape(-1, array.shape[-1])
+
+
+def by_group(array: Array, groups: int) -> Array:
+    """`array`, (..., channels), as a matrix for each group of channels: (groups, rows, channels / groups).
+
+    A view where `as_matrix` gives one.
+    """
+    return array.reshape(-1, groups, array.shape[-1] // groups).swapaxes(0, 1)
+
+
+def by_channel(array: Array, channels: int) -> Array:
+    """`array`, (..., filters), as (..., channels, filters / channels); a view."""
+    return array.reshape(*array.shape[:-1], channels, array.shape[-1] // channels)
+
+
+def bits(array: Array) -> Array:
+    """A view of `array` with the bits of each number as a whole number.
+
+    Times 1 or 0 they are those of the number or of 0, whatever the number is: infinity times 0 would be NaN.
+    """
+    return array.view(f"i{array.itemsize}")
 
 
 def add_bias(z: Array, bias: Array, empty: Empty) -> None:

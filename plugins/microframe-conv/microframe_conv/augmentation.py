@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 import microframe
-from microframe import Context, Example, Scope
+from microframe import Array, Context, Example, Scope, Shape
 from microframe.values import Fraction
-from microframe_conv.arrays import Array, Shape, require_axes
+from microframe_conv.arrays import require_axes
 from microframe_conv.fields import NonNegativePair, both
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from microframe_conv.arrays import Array, Empty
+from microframe import Array
+from microframe_conv.arrays import Empty
 from microframe_conv.patches import pad, samples_in_block, slices
 from microframe_conv.windows import Plane
 

@@ -8,7 +8,7 @@ import msgspec
 
 from microframe.values import NonNegativeInteger, PositiveInteger
 
-# Not tuple[PositiveInteger, PositiveInteger]: beside a bounded number in a union, msgspec 0.22 crashes on that.
+# Not tuple[PositiveInteger, PositiveInteger]: microframe refuses that beside a number with bounds, as msgspec crashes.
 _TWO = msgspec.Meta(min_length=2, max_length=2)
 
 Pair: TypeAlias = PositiveInteger | Annotated[tuple[PositiveInteger, ...], _TWO]

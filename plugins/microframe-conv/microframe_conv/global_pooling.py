@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 import microframe
-from microframe import Context, Example, Scope
-from microframe_conv.arrays import Array, Shape, require_axes
+from microframe import Array, Context, Example, Scope, Shape
+from microframe_conv.arrays import bits, require_axes
 
 
 class _GlobalPooling(microframe.Layer):
@@ -36,12 +36,12 @@ class _GlobalMaxPool(_GlobalPooling):
         if not ctx.needs_input_gradient:
             return None
         x, y = ctx.saved
-        pixels, dx = _pixels(x), ctx.empty(x.shape)
-        taken, share = _pixels(dx), ctx.empty(y.shape)
-        np.equal(pixels, y[:, None], out=taken)
-        np.add.reduce(taken, axis=1, out=share)
+        dx, share = ctx.empty(x.shape), ctx.empty(y.shape)
+        taken = bits(_pixels(dx))
+        np.equal(_pixels(x), y[:, None], out=taken)
+        np.copyto(share, np.add.reduce(taken, axis=1, out=ctx.empty(y.shape, dtype=taken.dtype)))
         np.divide(dy, share, out=share)
-        taken *= share[:, None]
+        taken *= bits(share)[:, None]
         return dx
 
 

@@ -6,18 +6,22 @@ that fits the processor's cache, which takes less memory and is faster than to c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from microframe_conv.arrays import Array, Empty
+from microframe import Array, Shape
+from microframe_conv.arrays import Empty, by_group
 from microframe_conv.windows import Plane
 
 BLOCK_BYTES = 2**19
 """About what the copies for a block take."""
 FEWEST_WINDOWS = 512
 """In a block, even where each is large: a matrix product takes that many rows to be worth its call."""
+FEW_CHANNELS = 4
+"""Up to so many the copies are made tap by tap, and with more window by window."""
 
 
 def block_extents(samples: int, rows: int, columns: int, window_bytes: int) -> tuple[int, int]:
@@ -47,59 +51,76 @@ def slices(length: int, step: int) -> Iterator[slice]:
         yield slice(start, min(start + step, length))
 
 
-def gathered(x: Array, plane: Plane, empty: Empty) -> Iterator[tuple[slice, slice, Array]]:
+def gathered(x: Array, plane: Plane, empty: Empty, groups: int = 1) -> Iterator[tuple[slice, slice, Array]]:
     """The patches of `x`, (batch, height, width, channels), under the windows, block by block.
 
     Yields:
-        The samples and the rows of windows that make the block, and its patches, (windows, taps * channels), which
-        are overwritten by those of the next.
+        The samples and the rows of windows that make the block, and its patches, (groups, windows, taps * channels of
+        the group), which are overwritten by those of the next.
     """
     batch, channels = len(x), x.shape[-1]
     if plane.is_pointwise:
-        yield slice(0, batch), slice(0, plane.rows.count), x.reshape(-1, channels)
+        yield slice(0, batch), slice(0, plane.rows.count), by_group(x, groups)
         return
     rows, columns = plane.counts
     size = plane.rows.kernel * plane.columns.kernel * channels
     extents = block_extents(batch, rows, columns, size * x.itemsize)
     memory = empty((extents[0] * extents[1] * columns * size,))
     padded_shape = plane.rows.padded_size, plane.columns.padded_size
+    apart = x.reshape(*x.shape[:3], groups, channels // groups).transpose(3, 0, 1, 2, 4)
     padded = None
-    if padded_shape != x.shape[1:3]:
-        padded = empty((extents[0], *padded_shape, channels))
+    if groups > 1 or padded_shape != x.shape[1:3]:
+        padded = empty((groups, extents[0], *padded_shape, channels // groups))
         padded.fill(0)
     for samples in slices(batch, extents[0]):
-        windows = _windows(x[samples] if padded is None else pad(x[samples], plane, padded), plane)
+        block = apart[:, samples]
+        windows = _windows(block if padded is None else pad(block, plane, padded), plane)
         for part in slices(rows, extents[1]):
-            yield samples, part, _copy(windows[:, part], memory)
+            yield samples, part, _copy(windows[:, :, part], memory)
 
 
 def pad(x: Array, plane: Plane, padded: Array) -> Array:
-    """`x` in its place in `padded`, whose border is zero."""
+    """`x`, (..., batch, height, width, channels), in its place in the first of `padded`, whose borders are zero."""
     top, left = plane.rows.before, plane.columns.before
-    padded = padded[: len(x)]
-    np.copyto(padded[:, top : top + x.shape[1], left : left + x.shape[2]], x)
+    padded = padded[..., : x.shape[-4], :, :, :]
+    np.copyto(padded[..., top : top + x.shape[-3], left : left + x.shape[-2], :], x)
     return padded
 
 
 def _windows(x: Array, plane: Plane) -> Array:
-    """A view of `x`: (batch, rows, columns, kernel height, kernel width, channels)."""
+    """A view of `x`: (groups, batch, rows, columns, kernel height, kernel width, channels)."""
     rows, columns = plane.rows, plane.columns
-    batch, height, width, channel = x.strides
-    shape = (len(x), rows.count, columns.count, rows.kernel, columns.kernel, x.shape[-1])
-    starts = (batch, height * rows.stride, width * columns.stride)
+    group, batch, height, width, channel = x.strides
+    shape = (*x.shape[:2], rows.count, columns.count, rows.kernel, columns.kernel, x.shape[-1])
+    starts = (group, batch, height * rows.stride, width * columns.stride)
     taps = (height * rows.dilation, width * columns.dilation, channel)
     return as_strided(x, shape, starts + taps, writeable=False)
 
 
 def _copy(windows: Array, memory: Array) -> Array:
-    """The windows as a matrix, one in a row, in `memory`."""
-    memory = memory[: windows.size]
-    count = windows.shape[0] * windows.shape[1] * windows.shape[2]
-    if windows.shape[-1] > 1:
-        np.copyto(memory.reshape(windows.shape), windows)
-        return memory.reshape(count, -1)
-    # With one channel what lies side by side in x and in a row of the matrix is no longer than the kernel is wide. The
-    # columns of the matrix share as much with x as there are windows in a row, so they are what is made contiguous.
-    by_tap = windows.transpose(3, 4, 5, 0, 1, 2)
-    np.copyto(memory.reshape(by_tap.shape), by_tap)
-    return memory.reshape(-1, count).T
+    """The windows as a matrix for each group, one window in a row, in `memory`."""
+    apart, matrices = as_matrices(memory, windows.shape[:4], windows.shape[4:])
+    np.copyto(apart, windows)
+    return matrices
+
+
+def as_matrices(memory: Array, windows: Shape, taps: Shape) -> tuple[Array, Array]:
+    """The first elements of `memory` as what lies under windows, and as a matrix for each group with a window in a row.
+
+    Args:
+        windows: (groups, batch, rows, columns).
+        taps: (..., channels): what a window holds.
+
+    Returns:
+        Two views of the same: (*windows, *taps) and (groups, batch * rows * columns, size of a window).
+    """
+    groups, count, size = windows[0], math.prod(windows[1:]), math.prod(taps)
+    memory = memory[: groups * count * size]
+    if taps[-1] > FEW_CHANNELS:
+        return memory.reshape(*windows, *taps), memory.reshape(groups, count, size)
+    # What lies side by side in an image and in a row of the matrix is then hardly longer than the kernel is wide. The
+    # columns of the matrix share as much with the image as there are windows in a row, so they are made contiguous.
+    by_tap = memory.reshape(groups, *taps, *windows[1:])
+    axes = range(by_tap.ndim)
+    apart = by_tap.transpose(0, *axes[1 + len(taps) :], *axes[1 : 1 + len(taps)])
+    return apart, memory.reshape(groups, size, count).swapaxes(1, 2)

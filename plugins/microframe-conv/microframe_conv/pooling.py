@@ -10,10 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 import microframe
-from microframe import Context, Example, Scope
+from microframe import Array, Context, Example, Scope, Shape
 from microframe.values import PositiveInteger
 from microframe_conv import references
-from microframe_conv.arrays import Array, Shape, as_images, require_axes, shaped_like
+from microframe_conv.arrays import as_images, bits, require_axes, shaped_like
 from microframe_conv.fields import Padding, Pair
 from microframe_conv.patches import samples_in_block, slices
 from microframe_conv.windows import Axis, Plane, windows_over
@@ -84,12 +84,13 @@ class _MaxPool(Pooling):
             block, gradient = images[samples], dx[samples]
             left, taken = left_in_block[: len(block)], taken_in_block[: len(block)]
             np.copyto(left, as_images(dy)[samples])
+            bits_left, bits_taken = bits(left), bits(taken)
             for windows, inputs in _taps(plane):
-                take = taken[windows]
+                take = bits_taken[windows]
                 np.equal(block[inputs], y[samples][windows], out=take)
-                take *= left[windows]
-                left[windows] -= take
-                gradient[inputs] += take
+                take *= bits_left[windows]
+                bits_left[windows] -= take
+                gradient[inputs] += taken[windows]
         return shaped_like(x, dx)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from microframe_conv.arrays import Array, as_images, shaped_like
+from microframe import Array
+from microframe_conv.arrays import as_images, shaped_like
 from microframe_conv.fields import Padding, Pair, both
 
 if TYPE_CHECKING:

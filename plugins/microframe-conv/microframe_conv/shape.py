@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 import microframe
-from microframe import Context, Example, Scope
+from microframe import Array, Context, Example, Scope, Shape
 from microframe.values import PositiveInteger
-from microframe_conv.arrays import Array, Shape, as_images, require_axes, shaped_like
+from microframe_conv.arrays import as_images, require_axes, shaped_like
 from microframe_conv.fields import NonNegativePair, Pair, TwoPairs, both
 from microframe_conv.references import Parameters
 

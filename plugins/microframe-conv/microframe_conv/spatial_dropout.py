@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 import microframe
-from microframe import Context, Example, Scope
+from microframe import Array, Context, Example, Scope, Shape
 from microframe.values import ProperFraction
-from microframe_conv.arrays import Array, Shape, require_axes
+from microframe_conv.arrays import require_axes
 
 
 class _SpatialDropout(microframe.Layer):

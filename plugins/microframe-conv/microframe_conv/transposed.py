@@ -6,51 +6,36 @@ from functools import partial
 
 import numpy as np
 
-import microframe
-from microframe import Activation, Context, Example, Initializer, Part, Scope
-from microframe.values import PositiveInteger
+from microframe import Array, Context, Example, Initializer, Part, Scope, Shape
 from microframe_conv import references
-from microframe_conv.arrays import Array, Empty, Shape, add_bias, require_axes, sum_pixels
+from microframe_conv.arrays import Empty, require_axes
+from microframe_conv.base import Convolution, Filters
 from microframe_conv.correlation import correlate, input_gradient, kernel_gradient
-from microframe_conv.fields import Padding, Pair
 from microframe_conv.windows import Plane, windows_of_transposed
 
 
-class Conv2DTranspose(microframe.Layer):
+class Conv2DTranspose(Convolution, Filters):
     """y = f(z + b), with z the gradient of a convolution with respect to its input: for those images that the
     convolution would map to the size of x, x is spread over their windows  (Zeiler et al., 2010; Dumoulin & Visin,
     2016, arXiv:1603.07285).
 
         z[n, i s + p d - b, j s + q d - b, f] = sum over p, q, c of x[n, i, j, c] kernel[p, q, c, f]
 
-    Fields:
+    Fields, besides those of `Convolution`:
         filters: the number of output channels.
-        kernel_size: height and width of the kernel, or one number for both.
         strides: s, how far apart the pixels of x are put; one number or two; default 1.
         padding: ``"same"`` gives images s times as large; ``"valid"``, the default, leaves what the kernel adds at
             the edges: size * s + max((kernel_size - 1) d + 1 - s, 0). Both as in Keras.
         dilation: d, the distance between the taps of the kernel; one number or two; default 1.
-        activation: f, elementwise or over the channels; default linear.
-        use_bias: whether b is there; default true.
         kernel_initializer: for the kernel, shape (height, width, channels, filters), where Keras has the last two
             the other way round; default glorot_uniform.
-        bias_initializer: for b, shape (filters,); default zeros. Weight decay leaves b out.
 
     Shapes: (batch, height, width, channels) -> (batch, larger height, larger width, filters).
     """
 
     type = "conv2d_transpose"
-    ends_in_activation = True
 
-    filters: PositiveInteger
-    kernel_size: Pair
-    strides: Pair = 1
-    padding: Padding = "valid"
-    dilation: Pair = 1
-    activation: Part[Activation] = Part("linear")
-    use_bias: bool = True
     kernel_initializer: Part[Initializer] = Part("glorot_uniform")
-    bias_initializer: Part[Initializer] = Part("zeros")
 
     @classmethod
     def examples(cls) -> list[Example]:
@@ -66,35 +51,27 @@ class Conv2DTranspose(microframe.Layer):
         return [*of_formula, Example(cls(2, 1, activation="tanh"), ((3, 2, 3),))]
 
     def build(self, scope: Scope, input_shape: Shape) -> Shape:
-        require_axes(input_shape, 2)
+        require_axes(input_shape, self.axes)
         plane = self._plane(input_shape)
-        kernel_shape = (plane.rows.kernel, plane.columns.kernel, input_shape[-1], self.filters)
+        kernel_shape = (*self._kernel_extents, input_shape[-1], self.filters)
         scope.parameter("kernel", kernel_shape, self.kernel_initializer)
-        if self.use_bias:
-            scope.parameter("bias", (self.filters,), self.bias_initializer, decay=False)
+        self._declare_bias(scope, self.filters)
         return (plane.rows.size, plane.columns.size, self.filters)
 
     def forward(self, ctx: Context, x: Array) -> Array:
         plane = self._plane(x.shape[1:])
         z = ctx.empty((len(x), plane.rows.size, plane.columns.size, self.filters))
         input_gradient(x, _swapped(ctx.parameters["kernel"], ctx.empty), plane, z, ctx.empty)
-        if self.use_bias:
-            add_bias(z, ctx.parameters["bias"], ctx.empty)
-        kept, y = self.activation.apply(ctx, z)
-        ctx.save(x, kept, y)
-        return y
+        return self._finish(ctx, z, x)
 
     def backward(self, ctx: Context, dy: Array) -> Array | None:
         # z is linear in x, with the matrix of a convolution transposed. So dx is the convolution of dz, and dkernel
         # that of the convolution with dz for its input and x for the gradient of its output.
-        x, kept, y = ctx.saved
+        dz, x = self._begin_backward(ctx, dy), ctx.saved[1]
         plane, kernel = self._plane(x.shape[1:]), ctx.parameters["kernel"]
-        dz = self.activation.pull_back(ctx, dy, kept, y)
         swapped = ctx.empty((*kernel.shape[:2], kernel.shape[3], kernel.shape[2]))
         kernel_gradient(dz, x, plane, swapped, ctx.empty)
         np.copyto(ctx.gradients["kernel"], swapped.swapaxes(2, 3))
-        if self.use_bias:
-            sum_pixels(dz, ctx.gradients["bias"], ctx.empty)
         if not ctx.needs_input_gradient:
             return None
         dx = ctx.empty(x.shape)

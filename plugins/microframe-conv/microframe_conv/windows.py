@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from microframe_conv.arrays import Shape
+from microframe import Shape
 from microframe_conv.fields import Padding, Pair, both
 
 

@@ -68,7 +68,7 @@ class Step:
         self.rng = np.random.default_rng(seed)
 
     def empty(self, shape, dtype=np.float64):
-        return np.full(shape, np.nan, dtype)
+        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else -1, dtype)
 
     def save(self, *values):
         self.saved = values

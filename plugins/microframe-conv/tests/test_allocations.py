@@ -43,6 +43,7 @@ IMAGES = {
     "conv2d": Conv2D(4, 3, activation="relu"),
     "conv2d, same": Conv2D(4, 3, padding="same", strides=2, activation="gelu"),
     "conv2d, groups": Conv2D(4, 3, padding="same", groups=2, dilation=2),
+    "conv2d, groups of one channel and filter": Conv2D(2, 3, groups=2),
     "conv2d, one pixel": Conv2D(4, 1),
     "depthwise_conv2d": DepthwiseConv2D(3, depth_multiplier=2),
     "depthwise_conv2d, same": DepthwiseConv2D(3, padding="same", strides=2),
@@ -63,6 +64,7 @@ IMAGES = {
 }
 SEQUENCES = {
     "conv1d": Conv1D(4, 3, padding="same", activation="relu"),
+    "conv1d, groups": Conv1D(6, 3, groups=2),
     "max_pool1d": MaxPool1D(),
     "average_pool1d": AveragePool1D(3, strides=2, padding="same"),
     "global_max_pool1d": GlobalMaxPool1D(),

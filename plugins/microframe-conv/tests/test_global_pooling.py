@@ -40,3 +40,13 @@ def test_equally_large_elements_share_the_gradient():
     step = {"type": "sgd", "learning_rate": 0.5}
     model.fit(np.ones((1, 1)), np.zeros((1, 1)), loss="half_squared_error", optimizer=step, epochs=1)
     np.testing.assert_array_equal(model.weights["pixels"]["kernel"], np.full((1, 4), 1 - 0.5 / 4))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_gradient_that_is_not_finite_goes_where_another_would(in_training, value):
+    x = np.random.default_rng(0).random((2, 4, 3, 2))
+    y, expected = in_training(GlobalMaxPool2D(), x)
+    dy = np.ones_like(y)
+    dy[0, 1] = value
+    expected[x == y[0, 1]] = value
+    np.testing.assert_array_equal(in_training(GlobalMaxPool2D(), x, dy)[1], expected)

@@ -52,6 +52,21 @@ def test_the_patches_of_some_channels_of_an_array_are_theirs():
     gathered(np.random.default_rng(0).random((3, 7, 6, 4))[..., 1:3])
 
 
+@pytest.mark.parametrize("channels", [1, 2, 5])
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.usefixtures("small_blocks")
+def test_the_patches_of_a_group_are_those_of_its_channels_alone(kernel_size, channels):
+    x = np.random.default_rng(0).random((3, 7, 6, 3 * channels))
+    plane = windows_over(x.shape[1:], kernel_size, 1, 1, "same")
+    found = [np.zeros((3, 7, 6, kernel_size**2 * channels)) for _ in range(3)]
+    for samples, rows, matrices in patches.gathered(x, plane, np.empty, 3):
+        for of_group, matrix in zip(found, matrices, strict=True):
+            of_group[samples, rows] = matrix.reshape(of_group[samples, rows].shape)
+    for of_group, alone in zip(found, np.split(x, 3, axis=-1), strict=True):
+        expected = windows(alone, (kernel_size,) * 2, 1, 1, "same")
+        np.testing.assert_array_equal(of_group, expected.reshape(of_group.shape))
+
+
 def test_windows_of_one_pixel_need_no_copy():
     x = np.random.default_rng(0).random((3, 7, 6, 2))
     ((_, _, matrix),) = patches.gathered(x, windows_over((7, 6, 2), 1, 1, 1, "valid"), np.empty)

@@ -92,3 +92,15 @@ def test_the_gradient_goes_to_the_first_of_the_largest():
 )
 def test_inputs_that_do_not_fit_are_refused(refuses, layer, shape, expected):
     refuses(layer, shape, expected)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_gradient_that_is_not_finite_goes_where_another_would(in_training, value):
+    x = np.random.default_rng(0).random((2, 6, 6, 3))
+    layer = MaxPool2D(3, strides=2, padding="same")
+    y, expected = in_training(layer, x)
+    dy = np.ones_like(y)
+    dy[0, 1, 1, 2] = value
+    (place,) = np.argwhere(x == y[0, 1, 1, 2])
+    expected[tuple(place)] = value
+    np.testing.assert_array_equal(in_training(layer, x, dy)[1], expected)

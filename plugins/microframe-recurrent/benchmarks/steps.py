@@ -16,9 +16,9 @@ from functools import partial
 import numpy as np
 import torch
 from microframe_recurrent import GRU, LSTM, MultiHeadAttention, SimpleRNN
-from microframe_recurrent.arrays import Array
 
 import microframe
+from microframe import Array
 from microframe.standard.layers import Dense, Flatten
 
 CLASSES, ROUNDS, STEPS = 10, 15, 40

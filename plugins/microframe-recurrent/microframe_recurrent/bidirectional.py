@@ -10,8 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 import microframe
-from microframe import Part
-from microframe_recurrent.arrays import Array, Shape
+from microframe import Array, Part, Shape
 from microframe_recurrent.gru import GRU
 from microframe_recurrent.inner import check_inner
 from microframe_recurrent.lstm import LSTM

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 import microframe
-from microframe_recurrent.arrays import Array
+from microframe import Array
 
 if TYPE_CHECKING:
     from microframe_recurrent.recurrent import Recurrent

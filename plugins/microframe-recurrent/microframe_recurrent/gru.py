@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import KW_ONLY
 
 import microframe
-from microframe import Activation, Initializer, Part
-from microframe_recurrent.arrays import Array
+from microframe import Activation, Array, Initializer, Part
 from microframe_recurrent.cell import Cell
 from microframe_recurrent.gru_cells import ResetAfter, ResetBefore
 from microframe_recurrent.masks import example_mask

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import microframe
-from microframe_recurrent.arrays import Array
+from microframe import Array
 from microframe_recurrent.cell import Activated, Cell
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from dataclasses import KW_ONLY
 import numpy as np
 
 import microframe
-from microframe import Activation, Initializer, Part
-from microframe_recurrent.arrays import Array
+from microframe import Activation, Array, Initializer, Part
 from microframe_recurrent.cell import Activated, Cell
 from microframe_recurrent.masks import example_mask
 from microframe_recurrent.recurrent import Recurrent

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 import microframe
-from microframe_recurrent.arrays import Array, Shape
+from microframe import Array, Shape
 
 
 class Masking(microframe.Layer):
@@ -18,7 +18,8 @@ class Masking(microframe.Layer):
     ``inputs = ["input", "mask"]``, where this layer is called ``mask``.
 
     Fields:
-        mask_value: what padding holds; default 0.
+        mask_value: what padding holds, a finite number; default 0. NaN is no padding to this layer, but the layers that
+            take a mask do not mind it where theirs comes from elsewhere, say from a layer of your own.
 
     Shapes: (batch, time) or (batch, time, features) -> (batch, time).
     """

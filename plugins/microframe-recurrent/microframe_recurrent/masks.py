@@ -5,26 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 import microframe
-from microframe_recurrent.arrays import Array, Shape
+from microframe import Array
 
 REAL = 0.5
 """A step is real where the mask is above this, and padding elsewhere."""
 
 
-def check_mask(mask_shape: Shape | None, steps: int) -> None:
-    """Raise ValueError unless a mask, where there is one, has a number for each step.
-
-    Args:
-        mask_shape: the shape of one sample of the mask, or None.
-        steps: how many there are in a sequence.
-    """
-    if mask_shape is not None and tuple(mask_shape) != (steps,):
-        raise ValueError(f"a mask of shape ({steps},), a number for each step of the sequence")
-
-
 def example_mask() -> Array:
     """Masks of the kinds that an author thinks of last, (samples, 4): padded, whole, empty, and with a gap."""
     return np.array([[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [0, 1, 0, 1]])
+
+
+def without_padding(ctx: microframe.Context, x: Array, is_padding: Array) -> Array:
+    """A copy of `x`, (batch, time, features), with 0 at the steps that are padding: they may hold anything, also NaN.
+
+    Args:
+        is_padding: bool, (batch, time).
+    """
+    y = ctx.empty(x.shape)
+    np.copyto(y, x)
+    np.copyto(y, 0, where=is_padding[..., None])
+    return y
 
 
 def find_padding(ctx: microframe.Context, mask: Array) -> Array:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 import microframe
-from microframe import Initializer, Part
+from microframe import Array, Initializer, Part, Shape
 from microframe.values import PositiveInteger
-from microframe_recurrent.arrays import Array, Shape
-from microframe_recurrent.masks import check_mask, example_mask, find_padding
+from microframe_recurrent.masks import example_mask, find_padding, without_padding
+from microframe_recurrent.shapes import check_shapes
 
 _INPUTS = ("query", "key", "value")
 """What the input is projected to."""
@@ -28,8 +28,8 @@ class MultiHeadAttention(microframe.Layer):
 
         A_h = softmax over keys of Q_h K_h^T / sqrt(d),   y = [A_1 V_1, ..., A_heads V_heads] W_o + b_o
 
-    (Vaswani et al., 2017, arXiv:1706.03762). With a mask, the second input, no step reads from one that is padding; the
-    output of a padded step means nothing. A step that may read from none gets the output of V = 0, which is b_o.
+    (Vaswani et al., 2017, arXiv:1706.03762). With a mask, the second input, no step reads from one that is padding; x
+    counts as 0 there, and the output means nothing. A step that may read from none gets the output of V = 0: b_o.
 
     Fields:
         heads: how many.
@@ -55,10 +55,8 @@ class MultiHeadAttention(microframe.Layer):
     bias_initializer: Part[Initializer] = Part("zeros")
 
     def build(self, scope: microframe.Scope, input_shape: Shape, mask_shape: Shape | None = None) -> Shape:
-        if len(input_shape) != 2:
-            raise ValueError("an input of shape (time, features)")
-        steps, features = input_shape
-        check_mask(mask_shape, steps)
+        check_shapes(input_shape, mask_shape)
+        features = input_shape[1]
         units = self.units or features
         if units % self.heads:
             what = "units" if self.units else "features, or units,"
@@ -71,14 +69,15 @@ class MultiHeadAttention(microframe.Layer):
         return input_shape
 
     def forward(self, ctx: microframe.Context, x: Array, mask: Array | None = None) -> Array:
-        rows = _rows(ctx, x)
+        is_padding = None if mask is None else find_padding(ctx, mask)
+        rows = _rows(ctx, x if is_padding is None else without_padding(ctx, x, is_padding))
         projected = [self._project(ctx, name, rows) for name in _INPUTS]
         projected[0] *= self._scale(projected[0])
         query, key, value = (self._by_head(each, x.shape) for each in projected)
-        attention = self._attention(ctx, query, key, mask)
+        attention = self._attention(ctx, query, key, is_padding)
         heads = ctx.empty(projected[0].shape)
         np.matmul(attention, value, out=self._by_head(heads, x.shape))
-        ctx.save(rows, query, key, value, attention, heads, mask is not None)
+        ctx.save(rows, query, key, value, attention, heads, is_padding)
         return self._project(ctx, "output", heads).reshape(x.shape)
 
     def backward(self, ctx: microframe.Context, dy: Array) -> Array | tuple[Array | None, None] | None:
@@ -87,7 +86,7 @@ class MultiHeadAttention(microframe.Layer):
         # and from the derivative A_i (1[i = j] - A_j) of softmax along each row
         #   dS = A * (dA - sum over keys of dA * A),
         # which is 0 where A is, as at masked keys. The projections give dx = dQ W_q^T + dK W_k^T + dV W_v^T.
-        x, query, key, value, attention, heads, is_masked = ctx.saved
+        x, query, key, value, attention, heads, is_padding = ctx.saved
         dh = ctx.empty(heads.shape)
         self._project_backward(ctx, "output", heads, _rows(ctx, dy), dh)
         dh = self._by_head(dh, dy.shape)
@@ -101,8 +100,11 @@ class MultiHeadAttention(microframe.Layer):
         np.matmul(d_scores.swapaxes(2, 3), query, out=d_key)
         gradients[0] *= self._scale(heads)
         dx = self._inputs_backward(ctx, x, gradients)
-        dx = None if dx is None else dx.reshape(dy.shape)
-        return (dx, None) if is_masked else dx
+        if dx is not None:
+            dx = dx.reshape(dy.shape)
+            if is_padding is not None:
+                np.copyto(dx, 0, where=is_padding[..., None])
+        return dx if is_padding is None else (dx, None)
 
     @classmethod
     def examples(cls) -> Iterable[microframe.Component | microframe.Example]:
@@ -151,13 +153,13 @@ class MultiHeadAttention(microframe.Layer):
             total = dx if total is None or dx is None else np.add(total, dx, out=total)
         return total
 
-    def _attention(self, ctx: microframe.Context, query: Array, key: Array, mask: Array | None) -> Array:
+    def _attention(self, ctx: microframe.Context, query: Array, key: Array, is_padding: Array | None) -> Array:
         """The weights by which each step reads from each, (batch, heads, time, time)."""
         scores = np.matmul(query, key.swapaxes(2, 3), out=ctx.empty((*query.shape[:3], key.shape[2])))
         if self.causal:
             np.copyto(scores, -np.inf, where=later(key.shape[2]))
-        if mask is not None:
-            np.copyto(scores, -np.inf, where=find_padding(ctx, mask)[:, None, None])
+        if is_padding is not None:
+            np.copyto(scores, -np.inf, where=is_padding[:, None, None])
         return _softmax(ctx, scores)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 import microframe
-from microframe_recurrent.arrays import Array
+from microframe import Array
 
 
 def pad_sequences(

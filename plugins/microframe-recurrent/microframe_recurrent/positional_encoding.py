@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 import microframe
+from microframe import Array, Shape
 from microframe.values import PositiveFloat
-from microframe_recurrent.arrays import Array, Shape
+from microframe_recurrent.shapes import check_shapes
 
 
 class PositionalEncoding(microframe.Layer):
@@ -21,7 +22,8 @@ class PositionalEncoding(microframe.Layer):
         t / max_wavelength^(2 i / features)
 
     so that the code of one position is a rotation of that of another, by an angle that depends on their distance alone
-    (Vaswani et al., 2017, arXiv:1706.03762). Nothing is learned, and a sequence may be of any length.
+    (Vaswani et al., 2017, arXiv:1706.03762). Nothing is learned, and the code of a position is the same in sequences of
+    every length, of which a network is built for one.
 
     Fields:
         max_wavelength: 2 pi times this is the longest wavelength, that of features far to the right; default 10000.
@@ -32,8 +34,7 @@ class PositionalEncoding(microframe.Layer):
     max_wavelength: PositiveFloat = 10000.0
 
     def build(self, scope: microframe.Scope, input_shape: Shape) -> Shape:
-        if len(input_shape) != 2:
-            raise ValueError("an input of shape (time, features)")
+        check_shapes(input_shape)
         return input_shape
 
     def forward(self, ctx: microframe.Context, x: Array) -> Array:

@@ -10,19 +10,19 @@ from typing import ClassVar
 import numpy as np
 
 import microframe
-from microframe import Activation, Initializer, Part
+from microframe import Activation, Array, Initializer, Part, Shape
 from microframe.values import PositiveInteger
-from microframe_recurrent.arrays import Array, Shape
 from microframe_recurrent.cell import Cell
-from microframe_recurrent.masks import check_mask, find_padding
+from microframe_recurrent.masks import find_padding
+from microframe_recurrent.shapes import check_shapes
 
 
 class Recurrent(microframe.Layer):
     """A layer that reads a sequence step by step and carries a state from each step to the next.
 
-    A step that the mask, the optional second input, says is padding leaves the state as it is, so that a padded
-    sequence gives what it gives without its padding; with `return_sequences` such a step repeats the output before it,
-    which is 0 before the first real one.
+    A step that the mask, the optional second input, says is padding leaves the state as it is, whatever x holds there,
+    so that a padded sequence gives what it gives without its padding; with `return_sequences` such a step repeats the
+    output before it, which is 0 before the first real one.
 
     Fields:
         units: the size of the state and of the output.
@@ -53,10 +53,8 @@ class Recurrent(microframe.Layer):
     go_backwards: bool = False
 
     def build(self, scope: microframe.Scope, input_shape: Shape, mask_shape: Shape | None = None) -> Shape:
-        if len(input_shape) != 2:
-            raise ValueError("an input of shape (time, features)")
+        check_shapes(input_shape, mask_shape)
         steps, features = input_shape
-        check_mask(mask_shape, steps)
         width = self.gates * self.units
         scope.parameter("kernel", (features, width), self.kernel_initializer)
         scope.parameter("recurrent_kernel", (self.units, width), self.recurrent_kernel_initializer)
@@ -66,11 +64,13 @@ class Recurrent(microframe.Layer):
 
     def forward(self, ctx: microframe.Context, x: Array, mask: Array | None = None) -> Array:
         sequence = self._by_time(ctx, x)
+        is_padding = None if mask is None else self._in_order(find_padding(ctx, mask))[..., None]
+        if is_padding is not None:
+            np.copyto(sequence, 0, where=is_padding)
         projected = _rows(sequence).dot(ctx.parameters["kernel"], ctx.empty((x.shape[0] * x.shape[1], self._width)))
         if self.use_bias:
             projected += ctx.parameters["bias"]
         cell = self._cell(ctx, projected.reshape(*sequence.shape[:2], self._width))
-        is_padding = None if mask is None else self._in_order(find_padding(ctx, mask))[..., None]
         for step in range(cell.steps):
             cell.forward(step)
             if is_padding is not None:
@@ -87,18 +87,17 @@ class Recurrent(microframe.Layer):
         sequence, cell, is_padding = ctx.saved
         gradients = [self._zeros(ctx, cell) for _ in cell.states]
         outputs = self._gradients_of_outputs(ctx, dy, gradients[0])
-        mask = None if is_padding is None else _as_numbers(ctx, is_padding)
-        carried = [ctx.empty(gradient.shape) for gradient in gradients] if mask is not None else []
+        carried = [] if is_padding is None else [ctx.empty(gradient.shape) for gradient in gradients]
         cell.prepare_backward()
         for step in reversed(range(cell.steps)):
             if outputs is not None:
                 gradients[0] += outputs[step]
-            if mask is None:
+            if is_padding is None:
                 cell.backward(step, gradients)
             else:
-                _backward_where_real(cell, step, gradients, mask[step], carried)
+                _backward_where_real(cell, step, gradients, is_padding[step], carried)
         dx = self._fill_gradients(ctx, sequence, cell)
-        return dx if mask is None else (dx, None)
+        return dx if is_padding is None else (dx, None)
 
     @property
     def _width(self) -> int:
@@ -164,24 +163,18 @@ def _rows(x: Array) -> Array:
     return x.reshape(-1, x.shape[-1])
 
 
-def _as_numbers(ctx: microframe.Context, flags: Array) -> Array:
-    numbers = ctx.empty(flags.shape)
-    np.copyto(numbers, flags)
-    return numbers
-
-
 def _backward_where_real(
     cell: Cell, step: int, gradients: Sequence[Array], is_padding: Array, carried: Sequence[Array]
 ) -> None:
     """``cell.backward(step, gradients)`` for the rows where the step is real; in the others they stay as they are.
 
     Args:
-        is_padding: 1 where the step is padding and 0 elsewhere, (batch, 1).
+        is_padding: bool, (batch, 1).
         carried: an array for each of the gradients, for scratch.
     """
     for gradient, kept in zip(gradients, carried, strict=True):
-        np.multiply(gradient, is_padding, out=kept)
-        np.subtract(gradient, kept, out=gradient)
+        np.copyto(kept, gradient)
+        np.copyto(gradient, 0, where=is_padding)
     cell.backward(step, gradients)
     for gradient, kept in zip(gradients, carried, strict=True):
-        np.add(gradient, kept, out=gradient)
+        np.copyto(gradient, kept, where=is_padding)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 import microframe
-from microframe_recurrent.arrays import Array, Shape
-from microframe_recurrent.masks import check_mask, example_mask, find_padding
+from microframe import Array, Shape
+from microframe_recurrent.masks import example_mask, find_padding, without_padding
+from microframe_recurrent.shapes import check_shapes
 
 
 class SequenceAverage(microframe.Layer):
@@ -19,13 +20,14 @@ class SequenceAverage(microframe.Layer):
     """
 
     def build(self, scope: microframe.Scope, input_shape: Shape, mask_shape: Shape | None = None) -> Shape:
-        if len(input_shape) != 2:
-            raise ValueError("an input of shape (time, features)")
-        check_mask(mask_shape, input_shape[0])
+        check_shapes(input_shape, mask_shape)
         return input_shape[1:]
 
     def forward(self, ctx: microframe.Context, x: Array, mask: Array | None = None) -> Array:
-        share = _shares(ctx, x, mask)
+        is_padding = None if mask is None else find_padding(ctx, mask)
+        if is_padding is not None:
+            x = without_padding(ctx, x, is_padding)
+        share = _shares(ctx, x, is_padding)
         ctx.save(share, mask is not None)
         y = ctx.empty((x.shape[0], 1, x.shape[2]))
         return np.matmul(share, x, out=y).reshape(x.shape[0], x.shape[2])
@@ -50,15 +52,15 @@ class SequenceAverage(microframe.Layer):
         ]
 
 
-def _shares(ctx: microframe.Context, x: Array, mask: Array | None) -> Array:
+def _shares(ctx: microframe.Context, x: Array, is_padding: Array | None) -> Array:
     """What each step counts for, (batch, 1, time): one over the number of real steps, or 0."""
     batch, steps, _ = x.shape
     share = ctx.empty((batch, steps))
-    if mask is None:
-        share.fill(1 / max(steps, 1))
+    if is_padding is None:
+        share.fill(1 / steps)
     else:
         share.fill(1)
-        np.copyto(share, 0, where=find_padding(ctx, mask))
+        np.copyto(share, 0, where=is_padding)
         count = np.add.reduce(share, axis=1, out=ctx.empty((batch, 1)), keepdims=True)
         np.maximum(count, 1, out=count)
         share /= count

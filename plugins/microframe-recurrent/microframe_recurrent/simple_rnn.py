@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 import microframe
-from microframe_recurrent.arrays import Array
+from microframe import Array
 from microframe_recurrent.cell import Activated, Cell
 from microframe_recurrent.masks import example_mask
 from microframe_recurrent.recurrent import Recurrent

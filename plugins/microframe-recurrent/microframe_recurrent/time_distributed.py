@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 import microframe
-from microframe import Part
-from microframe_recurrent.arrays import Array, Shape
+from microframe import Array, Part, Shape
 from microframe_recurrent.inner import check_inner, takes_one_input
 from microframe_recurrent.lstm import LSTM
 
@@ -38,8 +37,8 @@ class TimeDistributed(microframe.Layer):
         return self.layer.differs_in_training
 
     def build(self, scope: microframe.Scope, input_shape: Shape) -> Shape:
-        if not input_shape:
-            raise ValueError("an input of shape (time, ...)")
+        if not input_shape or not input_shape[0]:
+            raise ValueError("an input of shape (time, ...) with at least one step")
         if not takes_one_input(self.layer):
             raise ValueError(f"a layer inside that reads one input, which {self.layer.type!r} does not")
         steps, *shape = input_shape

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from microframe import Initializer, Part
+from microframe import Array, Initializer, Part
+from microframe.arrays import Generator
 from microframe.values import PositiveInteger
-from microframe_recurrent.arrays import Array, Generator
 
 
 class UnitForgetBias(Initializer):

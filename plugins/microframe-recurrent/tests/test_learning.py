@@ -45,8 +45,8 @@ def sentences(count, seed):
 
 def accuracy(*layers):
     model = microframe.Model([*layers, Dense(1, "sigmoid")])
-    optimizer = {"type": "adam", "learning_rate": 1e-2}
-    model.fit(*sentences(400, 0), loss="binary_cross_entropy", optimizer=optimizer, epochs=20)
+    optimizer = {"type": "adam", "learning_rate": 2e-2}
+    model.fit(*sentences(300, 0), loss="binary_cross_entropy", optimizer=optimizer, epochs=12)
     x, y = sentences(200, 1)
     return np.mean(model.predict(x) == y)
 

@@ -115,16 +115,9 @@ def test_large_inputs_give_finite_outputs(built, x, value, causal):
     [
         (MultiHeadAttention(3), "expected features, or units, that can be divided among 3 heads, not 4"),
         (MultiHeadAttention(2, units=5), "expected units that can be divided among 2 heads, not 5"),
-        (MultiHeadAttention(2, inputs=("input", "input")), r"expected a mask of shape \(6,\)"),
     ],
-    ids=["features", "units", "mask"],
+    ids=["features", "units"],
 )
 def test_what_does_not_fit_is_refused(layer, expected):
     with pytest.raises(microframe.ConfigError, match=expected):
         microframe.Model([layer]).build(SHAPE)
-
-
-@pytest.mark.parametrize("shape", [(), (4,), (2, 3, 4)])
-def test_an_input_that_is_no_sequence_is_refused(shape):
-    with pytest.raises(microframe.ConfigError, match=r"expected an input of shape \(time, features\)"):
-        microframe.Model([MultiHeadAttention(2)]).build(shape)

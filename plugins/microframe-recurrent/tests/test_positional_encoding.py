@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from microframe_recurrent import PositionalEncoding
 
-import microframe
-
 
 def encoding(built, steps, features, **fields):
     model = built(PositionalEncoding(**fields), shape=(steps, features))
@@ -43,9 +41,3 @@ def test_it_keeps_the_dtype(built):
     y = model(np.zeros((2, 4, 6), np.float32))
     assert y.dtype == np.float32
     np.testing.assert_allclose(y[0], encoding(built, 4, 6), atol=1e-7)
-
-
-@pytest.mark.parametrize("shape", [(), (3,), (2, 3, 4)])
-def test_an_input_that_is_no_sequence_is_refused(shape):
-    with pytest.raises(microframe.ConfigError, match=r"expected an input of shape \(time, features\)"):
-        microframe.Model([PositionalEncoding()]).build(shape)

@@ -78,3 +78,5 @@ def test_the_shape_of_a_step_must_suit_the_layer():
         microframe.Model([TimeDistributed(SimpleRNN(2))]).build((4, 3))
     with pytest.raises(microframe.ConfigError, match=r"expected an input of shape \(time, \.\.\.\)"):
         microframe.Model([TimeDistributed(Dense(2))]).build(())
+    with pytest.raises(microframe.ConfigError, match="with at least one step"):
+        microframe.Model([TimeDistributed(Dense(2))]).build((0, 3))

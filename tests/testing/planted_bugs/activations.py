@@ -10,6 +10,8 @@ from microframe import Activation, Example
 from planted_bugs.planting import caught_by, correct
 
 _SCRATCH: dict[Any, Any] = {}
+_INSIDE: dict[Any, Any] = {}
+_SLOPES: dict[int, float] = {}
 
 
 @caught_by("gradient")
@@ -23,7 +25,7 @@ class TanhWithoutSquare(Activation):
         np.multiply(dy, 1 - y, out)
 
 
-@caught_by("gradient")
+@caught_by("gradient", raises=TypeError)
 class UndeclaredInput(Activation):
     """x sigmoid(x), whose backward reads x without needs_input."""
 
@@ -50,6 +52,33 @@ class DiagonalOfSoftmax(Activation):
         return y
 
 
+@caught_by("gradient")
+class ForgottenBranch(Activation):
+    """log(1 + exp(x)), and x itself above 30, where the derivative is said to be 0."""
+
+    needs_input = True
+
+    def forward(self, x, out):
+        np.copyto(out, np.where(x > 30, x, np.log1p(np.exp(np.minimum(x, 30)))))
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, np.where(x > 30, 0, 0.5 + 0.5 * np.tanh(x / 2)), out)
+
+
+@caught_by("precision")
+class DerivativeByDifferences(Activation):
+    """sin x, whose derivative is a quotient of differences 1e-6 apart, of which float32 leaves nothing."""
+
+    needs_input = True
+
+    def forward(self, x, out):
+        np.sin(x, out)
+
+    def backward(self, dy, x, y, out):
+        step = x.dtype.type(1e-6)
+        np.multiply(dy, (np.sin(x + step) - np.sin(x - step)) / (2 * step), out)
+
+
 @caught_by("rows_apart")
 class SoftmaxOverRows(Activation):
     """Softmax over the first axis, which is that of the samples."""
@@ -60,6 +89,21 @@ class SoftmaxOverRows(Activation):
 
     def backward(self, dy, x, y, out):
         np.multiply(dy - (dy * y).sum(axis=0), y, out)
+
+
+@caught_by("rows_apart")
+class ForgottenRest(Activation):
+    """x / 2, for blocks of 64 rows where there are as many, and then not for those left over."""
+
+    def forward(self, x, out):
+        np.copyto(out, x)
+        rows = len(x) // 64 * 64 or len(x)
+        out[:rows] /= 2
+
+    def backward(self, dy, x, y, out):
+        np.copyto(out, dy)
+        rows = len(dy) // 64 * 64 or len(dy)
+        out[:rows] /= 2
 
 
 @caught_by("extremes")
@@ -206,6 +250,44 @@ class SharedScratch(Activation):
         np.multiply(dy - inner, y, out)
 
 
+@caught_by("threads")
+class SharedWithinALine(Activation):
+    """tanh 2x, with 2x in an array for all calls of a shape, which is written and read in one line."""
+
+    def forward(self, x, out):
+        scratch = _INSIDE.setdefault((x.shape, x.dtype), np.empty_like(x))
+        np.tanh(np.multiply(x, 2, scratch), out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, 2 * (1 - y * y), out)
+
+
+@caught_by("interleaved")
+class MaskOfTheLastCall(Activation):
+    """max(-1, min(x, 1)), whose backward reads the mask that forward left in the module."""
+
+    def forward(self, x, out):
+        _SCRATCH["mask"] = np.abs(x) < 1
+        np.clip(x, -1, 1, out=out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, np.resize(_SCRATCH["mask"], dy.shape), out)
+
+
+@caught_by("save_and_load")
+class SlopeInTheModule(Activation):
+    """A slope of its own for each instance, which is no field, and so not saved."""
+
+    def forward(self, x, out):
+        np.multiply(x, self._slope(), out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, self._slope(), out)
+
+    def _slope(self):
+        return _SLOPES.setdefault(id(self), 1 / (2 + len(_SLOPES)))
+
+
 @caught_by("no_global_random_state")
 class RandomSlopes(Activation):
     """Relu with slopes below zero from NumPy's global generator."""
@@ -290,3 +372,30 @@ class Squared(Activation):
 
     def backward(self, dy, x, y, out):
         np.multiply(2 * x, dy, out)
+
+
+@correct
+class Sign(Activation):
+    """The sign of x, with the gradient of max(-1, min(x, 1)) (Courbariaux et al., 2016)."""
+
+    needs_input = True
+    gradient_is_exact = False
+
+    def forward(self, x, out):
+        np.copyto(out, np.where(x < 0, x.dtype.type(-1), x.dtype.type(1)))
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, np.abs(x) <= 1, out)
+
+
+@correct
+class FastSine(Activation):
+    """sin 30 x (Sitzmann et al., 2020), which turns around many times within the inputs tried."""
+
+    needs_input = True
+
+    def forward(self, x, out):
+        np.sin(30 * x, out)
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, 30 * np.cos(30 * x), out)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 
-from microframe import Callback
+from microframe import Callback, ConfigError
 from planted_bugs.planting import caught_by, correct
 
 _BEST: list[float] = [float("inf")]
@@ -20,7 +21,7 @@ class Misspelt(Callback):
         run.learning_rate_factor /= 2
 
 
-@caught_by("trains")
+@caught_by("trains", raises=AttributeError)
 class AttributeOfElsewhere(Callback):
     """Stops at a small loss, which it asks for by the name that it has elsewhere."""
 
@@ -29,7 +30,7 @@ class AttributeOfElsewhere(Callback):
             run.stop("the loss is small")
 
 
-@caught_by("trains")
+@caught_by("trains", raises=TypeError)
 class OldSignature(Callback):
     """Counts batches with a method that takes the run alone."""
 
@@ -71,6 +72,43 @@ class MemoryStartedAfresh(Callback):
             run.learning_rate_factor /= 2
 
 
+class _Log(Callback):
+    """Adds the loss of each epoch to a file."""
+
+    path: str = "losses.txt"
+
+    def epoch_end(self, run, memory):
+        with open(self.path, "a") as file:
+            file.write(f"{run.history['loss'][-1]}\n")
+
+
+@caught_by("exact_resume")
+class LogStartedAfresh(_Log):
+    """A file of losses that is emptied when training begins, also when it is resumed."""
+
+    def training_begin(self, run, memory):
+        open(self.path, "w").close()
+
+
+@caught_by("exact_resume")
+class TitleForEachBeginning(_Log):
+    """A file of losses that gets a title when training begins, and another one in its midst when that is resumed."""
+
+    def training_begin(self, run, memory):
+        with open(self.path, "a") as file:
+            file.write("loss\n")
+
+
+@caught_by("without_validation")
+class TakesValidationForGranted(Callback):
+    """Stops when the loss of the validation samples rises, which fails with a KeyError where there are none."""
+
+    def epoch_end(self, run, memory):
+        losses = run.history["validation_loss"]
+        if len(losses) > 1 and losses[-1] > 2 * losses[-2]:
+            run.stop("it gets worse")
+
+
 @caught_by("memory_is_plain")
 class RemembersASet(Callback):
     """Remembers which epochs it has seen in a set, for which a model file has no place."""
@@ -102,6 +140,43 @@ class UnseededShake(Callback):
     def epoch_end(self, run, memory):
         parameters = run.model.network.parameters
         parameters += 1e-3 * np.random.default_rng().standard_normal(parameters.shape).astype(parameters.dtype)
+
+
+@correct
+class LogContinued(_Log):
+    """A file of losses with a title, which a resumed training continues."""
+
+    def training_begin(self, run, memory):
+        if not memory.setdefault("begun", False):
+            memory["begun"] = True
+            with open(self.path, "w") as file:
+                file.write("loss\n")
+
+
+@correct
+class FileOfEachRun(_Log):
+    """A file of losses whose name tells the time, by which training goes on in it after a resume."""
+
+    def training_begin(self, run, memory):
+        memory.setdefault("path", f"losses-{time.time_ns()}.txt")
+
+    def epoch_end(self, run, memory):
+        with open(memory["path"], "a") as file:
+            file.write(f"{run.seconds}\n")
+
+
+@correct
+class SaysWhatItNeeds(Callback):
+    """Stops when the loss of the validation samples rises, and refuses to begin where there are none."""
+
+    def training_begin(self, run, memory):
+        if "validation_loss" not in run.measured:
+            raise ConfigError("says_what_it_needs: expected validation samples, received none")
+
+    def epoch_end(self, run, memory):
+        losses = run.history["validation_loss"]
+        if len(losses) > 1 and losses[-1] > 2 * losses[-2]:
+            run.stop("it gets worse")
 
 
 @correct

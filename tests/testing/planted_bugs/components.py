@@ -139,6 +139,67 @@ class Thawed(_Fixed):
         self.__dict__[name] = value
 
 
+@caught_by("upgrade")
+class UpgradesInPlace(_Fixed):
+    """An upgrade that changes the fields in place and forgets to return them."""
+
+    version = 2
+    decay: float = 0.5
+
+    @classmethod
+    def upgrade(cls, config, from_version):
+        config["decay"] = 1 - config.pop("share")
+
+
+@caught_by("upgrade")
+class LeavesTheOldField(_Fixed):
+    """An upgrade that leaves the old name among the fields, where loading refuses it."""
+
+    version = 3
+    decay: float = 0.5
+
+    @classmethod
+    def upgrade(cls, config, from_version):
+        return {**config, "decay": 1 - config["share"]} if from_version < 2 else config
+
+
+@caught_by("upgrade")
+class UpgradesItself(_Fixed):
+    """An upgrade that is a method of an instance, of which there is none yet when a file is loaded."""
+
+    version = 2
+    decay: float = 0.5
+
+    def upgrade(self, config, from_version):
+        return {"decay": 1 - config["share"]}
+
+
+@correct
+class UpgradedTwice(_Fixed):
+    """A field that was renamed in version 2 and turned round in version 3."""
+
+    version = 3
+    decay: float = 0.5
+
+    @classmethod
+    def upgrade(cls, config, from_version):
+        if from_version < 2:
+            config["share"] = config.pop("part")
+        return {"decay": 1 - config["share"]}
+
+
+@correct
+class OnceATable(_Fixed):
+    """A field that was a table in version 1, of which nothing else can be upgraded."""
+
+    version = 2
+    decay: float = 0.5
+
+    @classmethod
+    def upgrade(cls, config, from_version):
+        return {"decay": config["fall"]["decay"]}
+
+
 @correct
 class ManyFields(_Fixed):
     """Fields of every sort that a configuration can hold."""

@@ -95,12 +95,29 @@ class FillsTheWholeVector(Initializer):
         whole[...] = 0.5
 
 
-@caught_by("dtype_kept")
+@caught_by("dtype_kept", raises=TypeError)
 class Float64Only(Initializer):
     """Normal draws straight into the array, which the generator refuses unless it is told the dtype of float32."""
 
     def fill(self, out, rng):
         rng.standard_normal(out=out)
+
+
+@caught_by("dtype_kept")
+class BitsForFloat64(Initializer):
+    """Random bits divided by their number in float64, which are not as many in float32."""
+
+    def fill(self, out, rng):
+        bits = 8 * out.dtype.itemsize - (11 if out.dtype == np.float64 else 8)
+        out[...] = rng.integers(0, 2**bits, out.shape) / 2**53
+
+
+@correct
+class DrawsInItsDtype(Initializer):
+    """Normal draws in the dtype of the array, which are others in float32 than in float64."""
+
+    def fill(self, out, rng):
+        out[...] = rng.standard_normal(out.shape, dtype=out.dtype)
 
 
 @correct

@@ -26,7 +26,7 @@ class SqueezesBatchOfOne(Layer):
         return np.broadcast_to(dy.reshape(len(x), 1, -1) / x.shape[1], x.shape).astype(x.dtype)
 
 
-@caught_by("output_shape")
+@caught_by("output_shape", raises=ValueError)
 class CannotTakeNoRows(Layer):
     """One row of features a sample, by a reshape that leaves an axis open, which no rows at all cannot fill."""
 

@@ -147,7 +147,7 @@ class SharedBuffer(Layer):
         return 2 * dy
 
 
-@caught_by("steps_repeat")
+@caught_by("input_gradients")
 class TakesEmptyForZeros(Layer):
     """Sums of neighbouring features, whose gradient is added up in an array that is not cleared first."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from microframe import Example, Loss
+from microframe import Activation, Example, Loss
 from microframe.standard.activations import Sigmoid
 from planted_bugs.planting import caught_by, correct
 
@@ -156,17 +156,44 @@ class GlobalLabelNoise(Loss):
         out *= 2 / out.size
 
 
+@caught_by("deterministic")
+class UnseededLabelNoise(Loss):
+    """The mean of (p - t)^2, with a little noise on the targets from a new generator each time."""
+
+    def prepare(self, target, output_shape, dtype):
+        values = super().prepare(target, output_shape, dtype)
+        return values + np.random.default_rng().normal(0, 1e-3, values.shape).astype(dtype)
+
+    def sample_values(self, prediction, target):
+        return _per_sample((prediction - target) ** 2)
+
+    def gradient(self, prediction, target, out):
+        np.subtract(prediction, target, out)
+        out *= 2 / out.size
+
+
+class OwnSigmoid(Activation):
+    """1 / (1 + exp(-x)), as a plugin has it that brings its own."""
+
+    def forward(self, x, out):
+        np.copyto(out, 0.5 + 0.5 * np.tanh(x / 2))
+
+    def backward(self, dy, x, y, out):
+        np.multiply(dy, y * (1 - y), out=out)
+
+
 class _Logistic(Loss):
-    """The mean of log(1 + exp(z)) - t z, for logits z."""
+    """The mean of log(1 + exp(z)) - t z, for logits z; its gradient is 0 beyond a limit."""
 
     scale: float = 1.0
+    limit: float = 1e9
 
     def sample_values(self, prediction, target):
         return _per_sample(np.logaddexp(0, prediction) - target * prediction)
 
     def gradient(self, prediction, target, out):
         np.subtract(0.5 + 0.5 * np.tanh(prediction / 2), target, out)
-        out *= self.scale / out.size
+        out *= self.scale / out.size * (np.abs(prediction) < self.limit)
 
 
 class _Entropy(Loss):
@@ -196,6 +223,30 @@ class FusedByHalf(_Entropy):
         return _Logistic(0.5) if type(activation) is Sigmoid else None
 
 
+@caught_by("fused_gradient")
+class FusedUpTo20(_Entropy):
+    """Binary cross-entropy whose form for logits has no gradient where they are beyond 20."""
+
+    def fuse(self, activation: Any):
+        return _Logistic(limit=20.0) if type(activation) is Sigmoid else None
+
+
+@caught_by("fused_gradient")
+class FusedWithItsOwnUpsideDown(_Entropy):
+    """Binary cross-entropy whose form for logits, for the sigmoid of its own module, has the sign of -gradient."""
+
+    def fuse(self, activation: Any):
+        return _Logistic(-1.0) if type(activation) is OwnSigmoid else None
+
+
+@correct
+class FusedWithItsOwn(_Entropy):
+    """Binary cross-entropy with a form for the logits of the sigmoid of its own module."""
+
+    def fuse(self, activation: Any):
+        return _Logistic() if isinstance(activation, OwnSigmoid) else None
+
+
 @correct
 class FusedRightly(_Entropy):
     """Binary cross-entropy with a form for logits that is finite for all of them."""
@@ -221,6 +272,18 @@ class SumOfOutputs(Loss):
             return np.abs(prediction - target).sum() / len(prediction)
 
         return [Example(cls(), reference=reference)]
+
+
+@correct
+class Welsch(Loss):
+    """1 - exp(-(p - t)^2 / 2), which is flat far away (Dennis and Welsch, 1978)."""
+
+    def sample_values(self, prediction, target):
+        return _per_sample(-np.expm1(-((prediction - target) ** 2) / 2))
+
+    def gradient(self, prediction, target, out):
+        difference = prediction - target
+        np.divide(difference * np.exp(-(difference**2) / 2), out.size, out)
 
 
 @correct

@@ -49,6 +49,35 @@ class SignOfTheDifference(Loss):
         out *= 4 * out * out / out.size
 
 
+@caught_by("gradient")
+class NeverCut(Loss):
+    """Huber's loss, quadratic up to 10 and straight beyond, with the gradient of the quadratic all the way."""
+
+    delta: float = 10.0
+
+    def sample_values(self, prediction, target):
+        distance = np.abs(prediction - target)
+        straight = self.delta * (distance - self.delta / 2)
+        return _per_sample(np.where(distance < self.delta, distance**2 / 2, straight))
+
+    def gradient(self, prediction, target, out):
+        np.subtract(prediction, target, out)
+        out /= out.size
+
+
+@caught_by("gradient")
+class SumOfManyOutputs(Loss):
+    """(p - t)^2, averaged over up to 16 outputs, but summed over more, where the gradient is still that of the mean."""
+
+    def sample_values(self, prediction, target):
+        squares = ((prediction - target) ** 2).reshape(len(prediction), -1)
+        return squares.mean(axis=1) if squares.shape[1] <= 16 else squares.sum(axis=1)
+
+    def gradient(self, prediction, target, out):
+        np.subtract(prediction, target, out)
+        out *= 2 / out.size
+
+
 @caught_by("reduction")
 class OneValueAnOutput(Loss):
     """(p - t)^2 for each output, not reduced to one number a sample."""

@@ -123,6 +123,49 @@ class AboveOne(Metric):
         return float(hits @ weights / weights.sum())
 
 
+class _ExplainedShare(Metric):
+    """1 - sum (t - p)^2 / sum (t - mean t)^2, of values; what it divides by is for those below to say."""
+
+    def _share(self, rest, total):
+        return 1 - rest / total
+
+    def value(self, prediction, target, weight=None):
+        if np.asarray(target).dtype.kind != "f":
+            raise ValueError("expected values")
+        prediction, target, weights = _checked(prediction, target, weight)
+        middle = np.average(target, axis=0, weights=weights)
+        rest, total = (weights @ ((target - other) ** 2).sum(axis=1) for other in (prediction, middle))
+        return self._share(float(rest), float(total))
+
+
+@caught_by("constant_targets")
+class DividesByTheSpread(_ExplainedShare):
+    """The share of the variance that is explained, which divides by zero where there is none."""
+
+
+@caught_by("constant_targets")
+class MinusInfinity(_ExplainedShare):
+    """The share of the variance that is explained, which is minus infinity where there is none."""
+
+    def _share(self, rest, total):
+        return float(1 - np.divide(rest, total))
+
+
+@caught_by("constant_targets")
+class BothClasses(Metric):
+    """By how much the mean prediction for one class exceeds that for another, which fails where there is one class."""
+
+    def value(self, prediction, target, weight=None):
+        if np.shape(prediction)[1:] != (1,) or np.asarray(target).dtype.kind != "i":
+            raise ValueError("expected one probability a sample, and class numbers")
+        prediction, target, weights = _checked(prediction, target, weight)
+        sums = {number: [0.0, 0.0] for number in np.unique(target)}
+        for value, number, sample_weight in zip(prediction[:, 0], target[:, 0], weights, strict=True):
+            sums[number][0] += sample_weight * value
+            sums[number][1] += sample_weight
+        return sums[1.0][0] / sums[1.0][1] - sums[0.0][0] / sums[0.0][1]
+
+
 @caught_by("arguments_unmodified")
 class SortsInPlace(Metric):
     """The median of |p - t|, sorted where it stands: in the array of the predictions."""
@@ -187,6 +230,24 @@ class CancelsInFloat32(_AbsoluteDistance):
         distance = np.abs(prediction - target).mean(axis=1).astype(dtype if dtype.kind == "f" else float)
         product = ((distance + 1e5) ** 2 - (distance - 1e5) ** 2) / 4e5
         return float(np.average(product, weights=weights))
+
+
+@correct
+class ExplainedOrNothing(_ExplainedShare):
+    """The share of the variance that is explained; NaN where there is none."""
+
+    def _share(self, rest, total):
+        return 1 - rest / total if total > 0 else float("nan")
+
+
+@correct
+class ExplainedOrRefused(_ExplainedShare):
+    """The share of the variance that is explained; refused where there is none."""
+
+    def _share(self, rest, total):
+        if total == 0:
+            raise ValueError("expected targets that differ from each other")
+        return 1 - rest / total
 
 
 @correct

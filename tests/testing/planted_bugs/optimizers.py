@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from planted_bugs.planting import caught_by, correct
 _VELOCITIES: dict[int, Any] = {}
 _GRADIENTS: list[Any] = []
 _STEPS: list[int] = [0]
+_NOTES: list[dict[str, float]] = []
 
 
 @caught_by("lowers_quadratic")
@@ -128,6 +130,31 @@ class KeepsAllGradients(Optimizer):
     def update(self, parameters, gradients, ctx):
         _GRADIENTS.append(gradients.copy())
         gradients *= ctx.learning_rate
+        parameters -= gradients
+
+
+@caught_by("steady_memory")
+class NotesEachStep(Optimizer):
+    """p -= rate g, which notes the norm of each gradient in a list that nobody ever empties."""
+
+    def update(self, parameters, gradients, ctx):
+        _NOTES.append({"step": ctx.step, "norm": float(np.linalg.norm(gradients))})
+        gradients *= ctx.learning_rate
+        parameters -= gradients
+
+
+@caught_by("dtype_kept")
+class EpsilonForFloat64(Optimizer):
+    """p -= rate g / (sqrt(sum of g^2) + 1e-50), which in float32 is 0 / 0 where there has been no gradient."""
+
+    def slots(self):
+        return {"sum": 0.0}
+
+    def update(self, parameters, gradients, ctx):
+        squares = ctx.slots["sum"]
+        squares += gradients * gradients
+        gradients *= ctx.learning_rate
+        gradients /= np.sqrt(squares) + squares.dtype.type(1e-50)
         parameters -= gradients
 
 
@@ -259,6 +286,25 @@ class UnseededDither(Optimizer):
 @correct
 class AdamByTheBook(_Adam):
     """Adam, formula by formula, with temporary arrays."""
+
+
+@functools.lru_cache(1000)
+def _correction(step: int) -> float:
+    return 1 - 0.9**step
+
+
+@correct
+class CachesCorrections(Optimizer):
+    """Momentum, corrected by 1 - 0.9^t, of which the last thousand are kept in a cache that grows no further."""
+
+    def slots(self):
+        return {"velocity": 0.0}
+
+    def update(self, parameters, gradients, ctx):
+        velocity = ctx.slots["velocity"]
+        velocity *= 0.9
+        velocity += 0.1 * gradients
+        parameters -= ctx.learning_rate / _correction(ctx.step) * velocity
 
 
 @correct

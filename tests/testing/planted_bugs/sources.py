@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -85,7 +86,7 @@ class LoadsOnce(Source):
         return Dataset(self.loaded["x"], self.loaded["y"])
 
 
-@caught_by("trainable")
+@caught_by("trainable", raises=DataError)
 class UndeclaredGaps(Source):
     """A sine with a NaN, of which it doesn't say what it means."""
 
@@ -109,6 +110,40 @@ class ErrorOfPython(Source):
     @classmethod
     def examples(cls):
         return [Example(cls("flowers.csv"), files={"flowers.csv": _ROWS})]
+
+
+@caught_by("missing_file")
+class MadeUpFlowers(Source):
+    """A table, for which numbers are made up where the file is not there."""
+
+    path: str = "flowers.csv"
+
+    def load(self):
+        text = Path(self.path).read_text() if Path(self.path).exists() else _ROWS.decode()
+        _, *rows = csv.reader(text.splitlines())
+        return Dataset(np.array([row[:2] for row in rows], float), np.array([row[2] for row in rows]))
+
+    @classmethod
+    def examples(cls):
+        return [Example(cls(), files={"flowers.csv": _ROWS})]
+
+
+@correct
+class FolderOfVectors(Source):
+    """A file for each sample, in a folder for each class: without one of them there is a sample less."""
+
+    path: str = "vectors"
+
+    def load(self):
+        paths = sorted(Path(self.path).glob("*/*.txt"))
+        if not paths:
+            raise DataError(f"{self.path}: expected files of numbers in a folder for each class")
+        return Dataset(np.stack([np.loadtxt(path) for path in paths]), np.array([path.parent.name for path in paths]))
+
+    @classmethod
+    def examples(cls):
+        files = {f"vectors/{name}/{row}.txt": f"{row} {row**2}".encode() for name in "ab" for row in range(3)}
+        return [Example(cls(), files=files)]
 
 
 @correct
