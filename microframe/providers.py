@@ -148,6 +148,10 @@ def find_recorded(kind: type[Component], name: str, record: Record) -> type[Comp
         elif provider is not None:
             raise _displaced(what, record, provider)
         return None
+    provider = registry.provider(component)
+    if record.distribution is not None and provider.is_installed and not _is_same(record, provider):
+        # the part of a stranger that has the same names: what it computes is anybody's guess
+        raise _displaced(what, record, provider)
     if record.component_version > component.version:
         raise RequirementError(
             f"{what} was saved by version {record.component_version} of its class, from {record.origin}, and "

@@ -201,11 +201,10 @@ def test_names_are_such_as_python_packages_have_and_lead_to_themselves(text):
     assert names.module.isidentifier()
     assert names.class_name.isidentifier()
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", names.distribution)
-    assert names_of(names.distribution, "callback").plugin == names.plugin
-    of_class = names_of(names.class_name, "callback")
-    assert of_class.class_name == names.class_name
-    assert (of_class == names) != names.has_own_type
     assert names.plugin.replace("_", "") == names.class_name.lower()
+    assert names_of(names.distribution, "callback").plugin == names.plugin
+    if not names.has_own_type:
+        assert names_of(names.class_name, "callback") == names
 
 
 @pytest.mark.parametrize(

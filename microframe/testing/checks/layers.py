@@ -38,7 +38,7 @@ _THREADS = 8
 _FAR = 1e4
 """The scale of large inputs."""
 _VAST = 1e12
-"""What nothing but an exponential or a high power is above, before it is infinite."""
+"""What an exponential or a high power has exceeded by the time that it overflows, and nothing else has."""
 _STEPS = 4
 """How many steps with noise are compared: that all of them draw the same by chance is next to impossible."""
 

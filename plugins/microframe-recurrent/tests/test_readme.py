@@ -61,3 +61,8 @@ def test_the_program_runs_and_learns(tmp_path):
         [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, encoding="utf-8", check=True, timeout=60
     ).stdout
     assert float(output) > 0.9
+
+
+def test_the_licence_that_is_named_comes_along():
+    assert TEXT.rstrip().endswith("Licence: MIT.")
+    assert (PLUGIN / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")

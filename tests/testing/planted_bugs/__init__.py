@@ -7,6 +7,7 @@ which of the right ones are accused.
 from __future__ import annotations
 
 from planted_bugs import (  # noqa: F401  # to have what they plant
+    activation_conduct,
     activations,
     callbacks,
     components,
