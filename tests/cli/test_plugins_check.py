@@ -215,3 +215,12 @@ def test_without_plugins_there_is_nothing_to_check(microframe):
     result = microframe("plugins", "check", "--no-plugins")
     assert result.code == 0
     assert "no plugin is installed" in result.stdout
+
+
+def test_a_plugin_that_provides_nothing_fails(microframe, tmp_path):
+    code = "import microframe\n@microframe.hookimpl\ndef microframe_components():\n    return []\n"
+    (tmp_path / "empty.py").write_text(code)
+    result = microframe("plugins", "check", "empty.py", "--json")
+    assert result.code == 1
+    (row,) = result.json
+    assert (row["check"], row["reason"]) == ("provides", "expected a part or a command, received none")

@@ -87,6 +87,10 @@ def _results(found: Found) -> Iterator[Result]:
 
     if found.report.reason is not None:
         yield Result("plugin", found.report.provider.name, "import", "failed", found.report.reason)
+    elif not (found.components or found.commands):
+        yield Result(
+            "plugin", found.report.provider.name, "provides", "failed", "expected a part or a command, received none"
+        )
     for component in found.components:
         yield from check_component(component)
     for each in found.commands:
