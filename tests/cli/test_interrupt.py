@@ -73,15 +73,20 @@ def start(tmp_path):
     started = []
 
     def run(*words):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "microframe", *map(str, words)],
-            cwd=tmp_path,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+        # Where the tests run in the background, Ctrl-C is ignored, and a process would take that over.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "microframe", *map(str, words)],
+                cwd=tmp_path,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                start_new_session=True,
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
         started.append(process)
         return process
 
