@@ -149,7 +149,8 @@ def find_recorded(kind: type[Component], name: str, record: Record) -> type[Comp
             raise _displaced(what, record, provider)
         return None
     provider = registry.provider(component)
-    if record.distribution is not None and provider.is_installed and not _is_same(record, provider):
+    is_known = provider.name == STANDARD or record.distribution is None or not provider.is_installed
+    if not is_known and not _is_same(record, provider):
         # the part of a stranger that has the same names: what it computes is anybody's guess
         raise _displaced(what, record, provider)
     if record.component_version > component.version:
