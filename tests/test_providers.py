@@ -70,7 +70,7 @@ def test_one_of_two_versions_is_the_newer(a, b):
         ("microframe-swish", None, '"microframe-swish"'),
         ("microframe-swish", '1.0"; rm -rf "', '"microframe-swish"'),
         ('x"; rm -rf "', "1.0", None),
-        ("--index-url=https://example.com", "1.0", None),
+        ("--editable=elsewhere", "1.0", None),
         ("$(id)", "1.0", None),
         (None, None, None),
         ("x" * 101, "1.0", None),
