@@ -53,7 +53,7 @@ def drawing_from_no_global_generator() -> Iterator[None]:
         yield
         after = _global_states()
     finally:
-        np.random.set_state(before[0])  # noqa: NPY002
+        np.random.set_state(before[0])  # noqa: NPY002  # put back as it was
         random.setstate(before[1])
     for name, expected, received in zip(("numpy.random", "random"), odd, after, strict=True):
         assert repr(received) == repr(expected), (
@@ -212,7 +212,7 @@ def _flat(value: Any) -> Iterator[Any]:
 
 
 def _global_states() -> tuple[Any, Any]:
-    return np.random.get_state(), random.getstate()  # noqa: NPY002
+    return np.random.get_state(), random.getstate()  # noqa: NPY002  # looked at, not drawn from
 
 
 def _distance(a: Array, b: Array) -> str:
