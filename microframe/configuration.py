@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,17 +90,34 @@ class Configuration(Settings):
     description: str | None = None
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> Configuration:
+    def parse(cls, values: Mapping[str, Any], most: int | None = None) -> Configuration:
         """The configuration that plain values describe.
 
+        Args:
+            values: nested like the fields.
+            most: how many problems to look for, where each may take its time and nobody would read all.
+
         Raises:
-            ConfigError: something is wrong; holds all problems.
+            ConfigError: something is wrong; holds all problems, or so many of them.
         """
-        problems: list[Problem] = []
+        problems: list[Problem] = [] if most is None else _FirstProblems(most)
         configuration = _check(values, problems)
         if configuration is None or problems:
             raise error_of(problems)
         return configuration
+
+
+class _FirstProblems(list[Problem]):
+    """A list of problems that is raised as an error when it has so many."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def append(self, problem: Problem) -> None:
+        super().append(problem)
+        if len(self) >= self._most:
+            raise error_of(self)
 
 
 def read_configuration(path: str | Path, overrides: Sequence[str] = ()) -> Configuration:
@@ -170,14 +188,27 @@ def differences(a: Configuration, b: Configuration) -> list[tuple[str, str]]:
 
 
 def _differences(a: Any, b: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str, str]]:
-    if isinstance(a, dict) and isinstance(b, dict):
+    if isinstance(a, dict) and isinstance(b, dict) and a.get("type") == b.get("type"):
         for key in a | b:
             yield from _differences(a.get(key), b.get(key), (*path, key))
-    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        for index, pair in enumerate(zip(a, b, strict=True)):
+    elif isinstance(a, list) and isinstance(b, list):
+        for index, pair in enumerate(itertools.zip_longest(a, b, fillvalue=_NOTHING)):
             yield from _differences(*pair, (*path, index))
     elif a != b:
-        yield format_path(path), f"{format_path(path)}: {describe_value(a)} then, {describe_value(b)} now"
+        before, now = describe_value(a), describe_value(b)
+        if before == now:  # where they differ was cut off
+            before, now = repr(a), repr(b)
+        yield format_path(path), f"{format_path(path)}: {before} then, {now} now"
+
+
+class _Nothing:
+    """What stands where a shorter list has ended."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+_NOTHING = _Nothing()
 
 
 def _check(values: Mapping[str, Any], problems: list[Problem]) -> Configuration | None:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from microframe.printable import printable
+
+_LONGEST_NAME = 100
+_MOST_SHOWN = 800
+"""Characters of what a message quotes from a file."""
 
 
 class MicroframeError(Exception):
@@ -82,15 +89,36 @@ class ProviderVersionWarning(UserWarning):
 
 
 class ModelFileError(MicroframeError):
-    """A file that is not a model file, or one that is damaged."""
+    """A model file that is refused, or that cannot be written.
+
+    Attributes:
+        path: the file.
+        code: why, in a word that never changes, such as ``"E_EXTERNAL_LINK"``; see `microframe.storage.codes`.
+        where: the place in the file.
+        found: what is there.
+    """
 
     exit_code = 6
+
+    def __init__(self, path: object, code: str, where: str, found: str) -> None:
+        where, found = _shown(where), _shown(found)
+        super().__init__(f"{path}: {where}: {found} [{code}]")
+        self.path = path
+        self.code = str(code)
+        self.where = where
+        self.found = found
 
 
 class TrainingDivergedError(MicroframeError, ArithmeticError):
     """A loss that stopped being finite; the message names the epoch, the batch and the first layer concerned."""
 
     exit_code = 7
+
+
+def _shown(lines: str) -> str:
+    """What a message quotes from a file, which anybody may have written."""
+    short = lines if len(lines) <= _MOST_SHOWN else f"{lines[: _MOST_SHOWN - 3]}..."
+    return "\n".join(printable(line, most=None) for line in short.split("\n"))
 
 
 def format_path(path: Iterable[str | int]) -> str:
@@ -105,10 +133,15 @@ def format_path(path: Iterable[str | int]) -> str:
 
 
 def nearest(name: object, candidates: Iterable[str]) -> str | None:
-    """The candidate that was most likely meant by `name`, or None when none is close."""
+    """The candidate that was most likely meant by `name`, or None when none is close.
+
+    Only the first thousand are looked at, and none for a name that nobody can have meant: both may be from anywhere.
+    """
     import difflib
 
-    by_lower_case = {candidate.lower(): candidate for candidate in candidates}
+    if len(str(name)) > _LONGEST_NAME:
+        return None
+    by_lower_case = {candidate.lower(): candidate for candidate in itertools.islice(candidates, 1000)}
     matches = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=0.6)
     return by_lower_case[matches[0]] if matches and by_lower_case[matches[0]] != str(name) else None
 

@@ -144,11 +144,13 @@ def _begin(model: Model, training: Training, data: GivenData, resume: bool, list
     if dataset.target is None:
         raise DataError("there is no target to train on; name its column, dataset or array")
     check_finite(dataset)
+    if resume:
+        check_continues(model, dataset)
     model.set_training(training)
     labels, model.classes = number_labels(training.loss, dataset.target, model.classes)
     count = int(dataset.inputs.shape[0])
     check_count(count, labels)
-    parts = _continued_parts(model, dataset) if resume else _new_parts(model, training, data, labels)
+    parts = model.parts if resume and model.parts else _new_parts(model, training, data, labels)
     model.parts = parts
     labels = _meet(model, training.loss, dataset, labels)
     inputs = as_rows(dataset.inputs, model.network.input_dtype)
@@ -196,20 +198,42 @@ def _new_parts(model: Model, training: Training, data: GivenData, labels: Array)
     return divide(len(labels), data.test, data.validation, data.split, classes, training.seed)
 
 
-def _continued_parts(model: Model, dataset: Dataset) -> Parts:
-    """The division of the training that is resumed.
-
-    Raises:
-        UsageError: there is none, or it was of other data.
-    """
+def check_continues(model: Model, dataset: Dataset) -> None:
+    """Raise UsageError unless the model has a checkpoint, of a training on `dataset` as far as can be told."""
     if model.checkpoint is None or model.parts is None:
         raise UsageError("there is nothing to resume: the model has no checkpoint of an earlier training")
-    count = int(dataset.inputs.shape[0])
-    if model.parts.count != count:
-        raise UsageError(f"the training to resume was on {model.parts.count} samples, not on {count}")
+    changed = data_differences(model, dataset)
+    if changed:
+        listed = "\n  ".join(changed)
+        raise UsageError(f"the data has changed since the training that is to be resumed:\n  {listed}")
+
+
+def data_differences(model: Model, dataset: Dataset) -> list[str]:
+    """How `dataset` differs from the data that a model was trained on, a line for each difference.
+
+    Targets are compared as a whole, and of inputs what the model knows: how many there are, their shape and names.
+    """
+    count, shape = int(dataset.inputs.shape[0]), tuple(dataset.inputs.shape[1:])
+    pairs: list[tuple[str, Any, Any]] = [
+        ("samples", model.parts.count if model.parts is not None else None, count),
+        ("shape of a sample", model.network.input_shape, shape),
+        ("targets", model.target_names, dataset.target_names),
+    ]
+    changed = [
+        f"data: {what}: {describe_value(before)} then, {describe_value(now)} now"
+        for what, before, now in pairs
+        if before is not None and now is not None and before != now
+    ]
+    before, now = model.feature_names, dataset.feature_names
+    if before is not None and now is not None and len(before) == len(now):
+        changed += [
+            f"data: column {number} (from 0): {one!r} then, {other!r} now"
+            for number, (one, other) in enumerate(zip(before, now, strict=True))
+            if one != other
+        ]
     if model.data_digest != digest_of(dataset.target):
-        raise UsageError("the targets are not those of the training to resume: the data has changed since")
-    return model.parts
+        changed.append("data: the values of the targets are others now")
+    return changed
 
 
 def _note_columns(model: Model, dataset: Dataset, parts: Parts) -> None:

@@ -81,21 +81,24 @@ def _resolve(
     if layer.inputs is None:
         return (index,)
     sources = []
-    expected = f"a layer above: {one_of(positions)}"
     for number, name in enumerate(layer.inputs):
         if name in positions:
             sources.append(positions[name])
         elif name in names[index:]:
             received = f"{name!r}, " + ("the layer itself" if name == names[index] else "which stands below")
-            problems.append(Problem((*place, "inputs", number), expected, received))
+            problems.append(Problem((*place, "inputs", number), _above(positions), received))
         else:
             meant = nearest(name, positions)
-            problems.append(Problem((*place, "inputs", number), expected, repr(name), meant))
+            problems.append(Problem((*place, "inputs", number), _above(positions), repr(name), meant))
             if meant is not None:  # counts as read, so that one slip isn't reported as two
                 sources.append(positions[meant])
     if not layer.inputs:
         problems.append(Problem((*place, "inputs"), "at least one name", "an empty list"))
     return tuple(sources)
+
+
+def _above(positions: dict[str, int]) -> str:
+    return f"a layer above: {one_of(positions)}"
 
 
 def _unused(nodes: Sequence[Node], path: tuple[str | int, ...]) -> list[Problem]:

@@ -12,20 +12,20 @@ import numpy as np
 from microframe.arrays import Array, Shape
 from microframe.checkpoint import Checkpoint
 from microframe.configuration import Configuration, Training, read_configuration
-from microframe.errors import ConfigError, DataError, ModelFileError, UsageError
+from microframe.errors import DataError, ModelFileError, PluginError, UsageError
 from microframe.evaluation import BATCH_ROWS, evaluate, fuse, metrics_beside, outputs
 from microframe.frames import in_order
 from microframe.history import History
 from microframe.interfaces import Callback, Layer, Loss, Metric, Optimizer
 from microframe.interfaces.callback import Listener
 from microframe.network import Network
-from microframe.packing import pack, unpack
+from microframe.packing import pack, read_manifest, unpack
 from microframe.preparation import Parts, check_inputs
 from microframe.providers import Record, record_all
 from microframe.quiet import quietly
 from microframe.randomness import generator
 from microframe.samples import Samples, Split, as_rows
-from microframe.storage import DAMAGE, ModelFile, write_model_file
+from microframe.storage import Code, ModelFile, write_model_file
 from microframe.stored_configuration import StoredConfiguration
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ class Model:
         another version than the file records.
 
         Raises:
+            ModelFileError: what the file says of them is not valid.
             PluginError: a plugin that provides one of them is missing, broken or too old.
         """
         if self._configuration is None:
@@ -331,30 +332,56 @@ class Model:
         write_model_file(path, *pack(self, (checkpoint or self.checkpoint) if resumable else None))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Model:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        mmap: bool = False,
+        sha256: str | None = None,
+        check: bool | None = None,
+        allow_nonfinite: bool = False,
+        isolate: bool = False,
+    ) -> Model:
         """The model in a file.
 
         Only the plugins that provide its layers are imported. A `ProviderVersionWarning` names one that is installed in
         another version than the file records; what an older version of a component saved is upgraded by it.
 
+        Args:
+            path: the file.
+            mmap: whether weights are views of the file instead of copies: a large model is there at once, and processes
+                share its memory. They are read-only; training, or asking the network for its `parameters`, copies
+                them. Windows lets nobody replace a file that is mapped.
+            sha256: what the digest of the file itself must be, in hexadecimal; checked before anything is read from it.
+            check: whether the digests of the tensors are checked, and that weights are finite; default True, but for
+                `mmap`, where that would read everything.
+            allow_nonfinite: whether weights may be NaN or infinite.
+            isolate: whether a process of its own, with limited time and memory, reads and checks the whole file first;
+                only the very bytes that it saw are then loaded.
+
         Raises:
-            ModelFileError: it is not a model file, or is damaged.
+            ModelFileError: it is refused; `ModelFileError.code` says why.
             PluginError: a plugin that provides one of the model's parts is missing, broken or too old; the message has
                 the line that installs all that is missing.
         """
+        if isolate:
+            from microframe.storage.isolation import read_in_isolation
+
+            sha256 = read_in_isolation(path, sha256=sha256, allow_nonfinite=allow_nonfinite)
         model = cls.__new__(cls)
-        with ModelFile(path) as file:
+        checks = not mmap if check is None else check
+        with ModelFile(path, sha256=sha256, check=checks, allow_nonfinite=allow_nonfinite) as file:
+            manifest = read_manifest(file)
+            stored = StoredConfiguration(file.path, manifest.config, manifest.providers)
             try:
-                stored = StoredConfiguration(file.path, file.manifest)
                 model._set_up(stored.network())
                 model._configuration, model._stored = None, stored
-                model._network = unpack(file, model)
-            except ConfigError as error:
-                raise ModelFileError(f"{path}: the configuration in it is not valid here: {error}") from error
-            except UsageError:  # of the caller's, not of the file
+                model._network = unpack(file, manifest, model, mmap=mmap)
+            except (ModelFileError, PluginError, UsageError):
                 raise
-            except DAMAGE as error:
-                raise ModelFileError(f"{path}: the manifest is not that of a model: {error!r}") from error
+            except Exception as error:
+                # a component may raise anything at values that it would not have saved
+                raise ModelFileError(path, Code.CONFIG, "/manifest", f"not valid here: {error}") from error
         return model
 
     def stored_configuration(self) -> tuple[Mapping[str, Any], dict[str, Record]]:
@@ -387,7 +414,7 @@ class Model:
 
     def __repr__(self) -> str:
         kinds = ", ".join(layer.type for layer in self.layers)
-        size = f", {self._network.parameters.size} parameters" if self._network is not None else ", not built"
+        size = f", {self._network.parameter_count} parameters" if self._network is not None else ", not built"
         return f"Model({kinds}{size})"
 
     def _repr_html_(self) -> str:
@@ -402,6 +429,14 @@ class Model:
         return Training(**chosen)
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    mmap: bool = False,
+    sha256: str | None = None,
+    check: bool | None = None,
+    allow_nonfinite: bool = False,
+    isolate: bool = False,
+) -> Model:
     """The model in a file; see `Model.load`."""
-    return Model.load(path)
+    return Model.load(path, mmap=mmap, sha256=sha256, check=check, allow_nonfinite=allow_nonfinite, isolate=isolate)

@@ -10,7 +10,9 @@ import copy
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Iterable, Sequence
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,6 +27,11 @@ from microframe.interfaces.optimizer import ParameterSlice
 
 Views = dict[str, dict[str, Array]]
 """Arrays by layer name and array name."""
+Description = tuple[Shape, np.dtype[Any]]
+"""The shape and the dtype of an array."""
+Choose = Callable[[Mapping[str, Description]], Mapping[str, Array] | None]
+_OWNING = threading.RLock()
+"""Held while a network whose arrays were given makes its own: several threads may be the first to need them."""
 
 
 class Declarations:
@@ -81,6 +88,8 @@ class Network:
         input_shape: the shape of one input sample.
         dtype: of parameters and computation, ``"float32"`` or ``"float64"``.
         rng: what initializers draw from; None leaves the parameters zero, to be filled from a file.
+        choose: called with the shape and dtype of each array that the network will have, by ``layer/array``, before any
+            is made. It may raise, or give arrays to be used in their place, which are taken as they are.
 
     Attributes:
         nodes: the layers in their places.
@@ -88,7 +97,7 @@ class Network:
         input_shape, output_shape: the first and the last of them.
         input_dtype: what inputs are cast to: what every layer that reads them wants, or else the network's dtype.
         layout: where each parameter lies in the flat vectors.
-        parameters: the flat vector of all trainable parameters.
+        parameter_count: how many numbers training changes.
         state: the non-trainable arrays, by layer and name.
 
     Raises:
@@ -101,6 +110,7 @@ class Network:
         input_shape: Shape,
         dtype: str = "float32",
         rng: Generator | None = None,
+        choose: Choose = lambda _: None,
     ) -> None:
         problems: list[Problem] = []
         self.nodes = connect(layers, ("layers",), problems)
@@ -111,42 +121,79 @@ class Network:
         self.input_shape, self.output_shape = self.shapes[0], self.shapes[-1]
         self.input_dtype = _input_dtype(self.nodes, self.dtype)
         self.layout = tuple(_lay_out(self.nodes, self.declarations))
-        self.parameters = zeros_aligned(self.layout[-1].stop if self.layout else 0, self.dtype)
-        self._gradients: list[Array] = []  # one at most; a list, so that networks that share arrays share it too
-        self.state: Views = {
-            node.name: declared.new_state(self.dtype)
-            for node, declared in zip(self.nodes, self.declarations, strict=True)
-        }
-        self._bind()
+        self.parameter_count = self.layout[-1].stop if self.layout else 0
+        self._given = choose(self._describe())
+        # One array at most in each of the two; lists, so that networks that share arrays share these too.
+        self._parameters: list[Array] = []
+        self._gradients: list[Array] = []
+        self.state: Views = {}
+        self._sharing = weakref.WeakSet([self])
+        if self._given is None:
+            self._own_arrays()
+        else:
+            for node, declared in zip(self.nodes, self.declarations, strict=True):
+                self.state[node.name] = {name: self._given[f"{node.name}/{name}"] for name in declared.states}
+            self._bind()
         if rng is not None:
             self._initialize(rng)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy or a pickle takes along: everything but the functions that are bound to these very arrays."""
-        return {name: value for name, value in vars(self).items() if name != "_functions"}
+        """What a deep copy or a pickle takes along: everything but what is bound to these very arrays."""
+        return {name: value for name, value in vars(self).items() if name not in {"_functions", "_sharing"}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        self._sharing = weakref.WeakSet([self])
         self._bind()
+
+    def __copy__(self) -> Network:
+        """A network that shares all arrays with this one, also those that either of them makes later."""
+        shared = object.__new__(type(self))
+        with _OWNING:
+            vars(shared).update(vars(self))
+            self._sharing.add(shared)
+            shared._bind()
+        return shared
+
+    @property
+    def parameters(self) -> Array:
+        """The flat vector of all trainable parameters; where arrays were given, the network first makes its own."""
+        with _OWNING:
+            if not self._parameters:
+                self._own_arrays()
+        return self._parameters[0]
+
+    @parameters.setter
+    def parameters(self, values: Array) -> None:
+        self.parameters[...] = values
 
     @property
     def gradients(self) -> Array:
         """The flat vector of gradients, made when it is first needed: inference never does."""
-        if not self._gradients:
-            self._gradients.append(zeros_aligned(self.parameters.size, self.dtype))
+        with _OWNING:
+            if not self._gradients:
+                self._gradients.append(zeros_aligned(self.parameter_count, self.dtype))
         return self._gradients[0]
+
+    @gradients.setter
+    def gradients(self, values: Array) -> None:
+        self.gradients[...] = values
 
     @property
     def weights(self) -> Views:
-        """Views of the parameters, by layer and name."""
-        return self.views(self.parameters)
+        """Views of the parameters, by layer and name; where arrays were given, these."""
+        given = self._given
+        return self._by_layer(lambda piece: given[piece.name]) if given is not None else self.views(self.parameters)
 
     def views(self, vector: Array) -> Views:
         """Views of a flat vector of the parameters' length, by layer and name."""
+        return self._by_layer(lambda piece: vector[piece.start : piece.stop].reshape(piece.shape))
+
+    def _by_layer(self, array: Callable[[ParameterSlice], Array]) -> Views:
         views: Views = {node.name: {} for node in self.nodes}
         for piece in self.layout:
             layer, _, name = piece.name.partition("/")
-            views[layer][name] = vector[piece.start : piece.stop].reshape(piece.shape)
+            views[layer][name] = array(piece)
         return views
 
     def forward(self, x: Array) -> Array:
@@ -190,6 +237,34 @@ class Network:
         logits.nodes = (*self.nodes[:-1], dataclasses.replace(last, layer=bare))
         logits._bind()
         return logits, activation
+
+    def _describe(self) -> dict[str, Description]:
+        described = {piece.name: (piece.shape, self.dtype) for piece in self.layout}
+        for node, declared in zip(self.nodes, self.declarations, strict=True):
+            for name, (shape, _, dtype) in declared.states.items():
+                described[f"{node.name}/{name}"] = (shape, dtype or self.dtype)
+        return described
+
+    def _own_arrays(self) -> None:
+        """Make arrays that may be written to, with the values of those given, if any were.
+
+        Other threads may be predicting, so nothing is theirs to see before it is whole.
+        """
+        parameters = zeros_aligned(self.parameter_count, self.dtype)
+        state = {
+            node.name: declared.new_state(self.dtype)
+            for node, declared in zip(self.nodes, self.declarations, strict=True)
+        }
+        if self._given is not None:
+            for views in (self.views(parameters), state):
+                for layer, arrays in views.items():
+                    for name, array in arrays.items():
+                        array[...] = self._given[f"{layer}/{name}"]
+        self._parameters.append(parameters)
+        self.state.update(state)
+        for network in tuple(self._sharing):
+            network._given = None
+            network._bind()
 
     def _initialize(self, rng: Generator) -> None:
         problems, weights = [], self.weights

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
 from microframe.component import Component
 from microframe.errors import PluginError
 from microframe.plugins import LOCAL, STANDARD, Provider
+from microframe.printable import printable
 from microframe.registry import registry
 from microframe.settings import Settings
-from microframe.values import PositiveInteger, describe_name, printable
+from microframe.values import PositiveInteger, describe_name
 from microframe.version import __version__
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -97,15 +96,6 @@ def record_all(settings: Any) -> dict[str, Record]:
     """
     classes = dict.fromkeys(type(component) for component in components(settings))
     return {f"{component.kind}:{registry.reference(component)}": Record.of(component) for component in classes}
-
-
-def read_records(values: Any) -> dict[str, Record]:
-    """The records that plain values from a file describe.
-
-    Raises:
-        ValueError: they describe none.
-    """
-    return msgspec.convert(values, dict[str, Record])
 
 
 def to_json(records: Mapping[str, Record]) -> dict[str, dict[str, Any]]:

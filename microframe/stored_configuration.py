@@ -19,21 +19,31 @@ from typing import Any, get_args, get_origin
 from microframe import interfaces
 from microframe.component import Component
 from microframe.configuration import Configuration
-from microframe.errors import ConfigError, PluginError, Problem, ProviderVersionWarning, format_path, shorten
+from microframe.errors import (
+    ConfigError,
+    ModelFileError,
+    PluginError,
+    Problem,
+    ProviderVersionWarning,
+    format_path,
+    shorten,
+)
+from microframe.printable import printable
 from microframe.providers import (
     Record,
     RequirementError,
     components,
     find_recorded,
     installed_instead,
-    read_records,
     record_all,
 )
 from microframe.registry import registry
 from microframe.settings import Path as Place
 from microframe.settings import Settings
-from microframe.values import describe_name, describe_value, printable
+from microframe.storage.codes import Code
+from microframe.values import describe_name, describe_value
 
+_MOST_PROBLEMS = 20
 _INTERFACES = {
     interface.kind: interface
     for interface in (
@@ -57,14 +67,15 @@ class StoredConfiguration:
         config: the configuration as plain values.
         records: who provided each component, by kind and name: ``"layer:dense"``.
 
-    Raises:
-        LookupError, TypeError, ValueError: the manifest is not that of a model.
+    Args:
+        path: the file.
+        config, records: what the attributes are.
     """
 
-    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, config: Mapping[str, Any], records: dict[str, Record]) -> None:
         self._path = path
-        self.config: Mapping[str, Any] = manifest["config"]
-        self.records = read_records(manifest.get("providers", {}))
+        self.config = config
+        self.records = records
 
     def network(self) -> Configuration:
         """The configuration without the parts that only training needs, whose plugins are not looked for.
@@ -72,7 +83,7 @@ class StoredConfiguration:
         Warns once for each distribution that is installed in another version than was recorded.
 
         Raises:
-            ConfigError: it is not valid for the classes that are installed.
+            ModelFileError: it is not valid for the classes that are installed.
             PluginError: what provides some of it is missing, broken or too old; the message has all of that.
         """
         return self._read({"layers": self.config["layers"], "dtype": self.config["dtype"]})
@@ -81,6 +92,20 @@ class StoredConfiguration:
         """The whole configuration, with `layers` as `network` gave them; raises and warns likewise."""
         warned = {registry.provider(type(component)).distribution for component in components(layers)}
         return self._read({**self.config, "layers": layers}, warned)
+
+    def missing(self, *, training: bool = True) -> PluginError | None:
+        """What the configuration needs of plugins that are not within reach, for which none is imported; or None.
+
+        Args:
+            training: whether the parts count that only training needs.
+        """
+        reading = _Reading(self.records)
+        reading.look_for_missing(self.config if training else {"layers": self.config["layers"]})
+        return PluginError(self._describe(reading)) if reading.problems else None
+
+    def layer_names(self) -> list[str]:
+        """What the layers are called, also those whose classes are missing."""
+        return _layer_names(self.config["layers"])
 
     def with_layers(self, layers: tuple[interfaces.Layer, ...]) -> tuple[Mapping[str, Any], dict[str, Record]]:
         """The configuration and the records for a file that is written anew.
@@ -104,11 +129,17 @@ class StoredConfiguration:
             raise PluginError(self._describe(reading)) from reading.cause
         self._warn(reading, warned)
         try:
-            return Configuration.parse(current)
+            return Configuration.parse(current, _MOST_PROBLEMS)
         except PluginError as error:
             raise PluginError(f"{self._path}: {error}") from error
         except ConfigError as error:
-            raise ConfigError(map(_printable, error.problems)) from error
+            raise self._invalid(ConfigError(map(_printable, error.problems))) from error
+        except Exception as error:
+            # a component may raise anything at values that it would not have saved
+            raise self._invalid(error) from error
+
+    def _invalid(self, error: Exception) -> ModelFileError:
+        return ModelFileError(self._path, Code.CONFIG, "/manifest", f"not valid here: {error}")
 
     def _describe(self, reading: _Reading) -> str:
         lines = [f"{self._path}: {reason}: {self._name_all(places)}" for reason, places in reading.problems.items()]
@@ -136,7 +167,7 @@ class StoredConfiguration:
         path = format_path(_printable_path(place))
         if place[0] != "layers":
             return path
-        return f"{printable(_layer_names(self.config['layers'])[int(place[1])])} ({path})"
+        return f"{printable(self.layer_names()[int(place[1])])} ({path})"
 
 
 class _Reading:
@@ -192,6 +223,8 @@ class _Reading:
     def _find(self, key: str, kind: type[Component], path: Place) -> type[Component] | None:
         """The class that is recorded as `key`, which a component at `path` is of."""
         if key not in self.classes and key not in self._errors:
+            if len(self._errors) >= _MOST_PROBLEMS:  # each of which takes a look at all that is installed
+                return None
             try:
                 found = find_recorded(kind, key.partition(":")[2], self._records[key])
             except PluginError as error:
@@ -206,20 +239,32 @@ class _Reading:
         self.places.setdefault(key, []).append(path)
         return self.classes[key]
 
-    def _look_inside(self, value: Any, path: Place) -> None:
-        """Find what else is missing in the fields of a component whose class is.
+    def look_for_missing(self, value: Any) -> None:
+        """Note each component inside `value` whose plugin is not within reach."""
+        available = registry.plugins.available()
+        for key, kind, path in self._qualified(value, ()):
+            if key.partition(":")[2].rpartition(".")[0] not in available:
+                self._find(key, kind, path)
 
-        Without the class nobody can tell which of its fields hold components, but a qualified name that the file
-        records is hardly anything else.
+    def _look_inside(self, value: Any, path: Place) -> None:
+        """Find what else is missing in the fields of a component whose class is."""
+        for key, kind, place in self._qualified(value, path):
+            self._find(key, kind, place)
+
+    def _qualified(self, value: Any, path: Place) -> Iterator[tuple[str, type[Component], Place]]:
+        """Each component of a plugin inside `value`, as far as can be told without its class.
+
+        Without it nobody knows which fields hold components, but a qualified name that the file records is hardly
+        anything else.
         """
         name, _ = _name_and_fields(value)
         for kind, interface in _INTERFACES.items():
             if name is not None and "." in name and f"{kind}:{name}" in self._records:
-                self._find(f"{kind}:{name}", interface, path)
+                yield f"{kind}:{name}", interface, path
         inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
         for step, element in inner:
             if step != "type":
-                self._look_inside(element, (*path, step))
+                yield from self._qualified(element, (*path, step))
 
     def _upgraded(self, fields: dict[str, Any], component: type[Component], key: str, path: Place) -> dict[str, Any]:
         saved = self._records[key].component_version

@@ -57,7 +57,8 @@ class Summary:
         ]
         self.parameters = sum(row.parameters for row in self.rows)
         self.state = sum(row.state for row in self.rows)
-        self.bytes = (self.parameters + self.state) * network.dtype.itemsize
+        arrays = (array for views in (weights, network.state) for own in views.values() for array in own.values())
+        self.bytes = sum(array.nbytes for array in arrays)
 
     def cells(self) -> list[tuple[str, ...]]:
         """The table, its head first."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from microframe.printable import printable
+
 GAP = "  "
 
 
@@ -41,7 +43,7 @@ def _checked(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[Sequenc
 
 
 def _align(cells: Sequence[str]) -> list[str]:
-    shown = [cell if cell.isprintable() else _escape(cell) for cell in cells]
+    shown = [printable(cell, most=None) for cell in cells]
     widths = list(map(display_width, shown))
     widest = max(widths)
     if _are_numbers(shown[1:]):
@@ -55,9 +57,3 @@ def _are_numbers(cells: Iterable[str]) -> bool:
         return len(list(map(float, filled))) > 0
     except ValueError:
         return False
-
-
-def _escape(text: str) -> str:
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )

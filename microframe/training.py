@@ -58,6 +58,7 @@ class Run:
         step: how many updates there were in all.
         loss: the loss of the last batch.
         samples: how many samples an epoch has.
+        batches: how many batches an epoch has.
         learning_rate_factor: a factor on the learning rate beside the schedule's, for callbacks to change.
         undo: makes the model what it was before the run; called when a callback refuses to begin.
         stopping: why training ends early, or None.

@@ -150,19 +150,10 @@ def _describe_bounds(meta: msgspec.Meta) -> str:
 
 def describe_value(value: Any, most: int = 60) -> str:
     """What was received, for an error message, cut to a readable length."""
-    return _cut(repr(value).replace("\n", " "), most)
+    text = repr(value).replace("\n", " ")
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def describe_name(name: str) -> str:
     """A name that a file may have made up, for a message: in quotes, escaped, and cut to a readable length."""
     return describe_value(name, 100)
-
-
-def printable(text: str, most: int = 100) -> str:
-    """`text` that a file may have made up, for a message: on one line, escaped where needed, and cut to `most`."""
-    head = text[: most + 1]
-    return _cut(head if head.isprintable() else repr(head)[1:-1], most)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."

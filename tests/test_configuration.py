@@ -336,8 +336,27 @@ def test_the_differences_of_two_configurations_are_listed():
     assert differences(one, one) == []
 
 
-def test_the_differences_of_lists_of_other_lengths_are_those_of_the_lists():
+def test_the_differences_of_lists_of_other_lengths_are_those_of_their_elements_and_what_one_has_more():
     one = Configuration.parse(GOOD)
-    other = override_configuration(one, ["metrics=['accuracy']"])
-    ((path, _),) = differences(one, other)
-    assert path == "training.metrics"
+    other = override_configuration(one, ["metrics=['accuracy']", "layers.b.units=5"])
+    assert dict(differences(one, other)) == {
+        "layers[1].units": "layers[1].units: 4 then, 5 now",
+        "training.metrics[0]": "training.metrics[0]: nothing then, 'accuracy' now",
+    }
+    assert dict(differences(other, one))["training.metrics[0]"].endswith("'accuracy' then, nothing now")
+
+
+def test_parts_of_other_types_differ_as_a_whole():
+    one = Configuration.parse(GOOD)
+    other = override_configuration(one, ["optimizer={type='adam', beta_1=0.5}"])
+    ((path, line),) = differences(one, other)
+    assert path == "training.optimizer"
+    assert line.startswith("training.optimizer: {'type': 'sgd', 'learning_rate': 0.5, ")
+    assert " then, {'type': 'adam', " in line
+
+
+def test_long_values_are_shown_whole_where_they_would_look_the_same():
+    one = Configuration.parse(GOOD | {"description": "x" * 100 + "a"})
+    other = Configuration.parse(GOOD | {"description": "x" * 100 + "b"})
+    ((_, line),) = differences(one, other)
+    assert line == f"description: '{'x' * 100}a' then, '{'x' * 100}b' now"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import microframe
-from microframe.errors import ConfigError, MicroframeError, Problem, format_path, nearest, one_of
+from microframe.errors import ConfigError, MicroframeError, ModelFileError, Problem, format_path, nearest, one_of
 
 ERRORS = {
     "UsageError": 2,
@@ -113,3 +113,15 @@ def test_of_many_names_ten_are_listed():
     names = [f"n{number}" for number in range(130)]
     assert one_of(names[:10]) == "one of " + ", ".join(map(repr, names[:10]))
     assert one_of(names) == one_of(names[:10]) + " and 120 more"
+
+
+def test_a_name_too_long_to_be_meant_has_no_nearest_one():
+    assert nearest("learning_rat" + "e" * 100, ["learning_rate" + "e" * 100]) is None
+
+
+def test_a_model_file_error_shows_no_more_of_a_file_than_can_be_read_and_nothing_that_moves_the_cursor():
+    error = ModelFileError("model.h5", "E_CONFIG", "/\x1b[2J", "a" * 10_000 + "\x1b[2J")
+    assert error.where == r"/\x1b[2J"
+    assert error.found == "a" * 797 + "..."
+    assert str(error) == f"model.h5: {error.where}: {error.found} [E_CONFIG]"
+    assert ModelFileError("model.h5", "E_CONFIG", "/", "one\ntwo größe").found == "one\ntwo größe"

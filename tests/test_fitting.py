@@ -10,6 +10,7 @@ import pytest
 
 from microframe import ConfigError, DataError, Dataset, Model, UsageError
 from microframe.checks import check_finite
+from microframe.fitting import data_differences
 from microframe.standard.layers import Dense, Standardize
 
 
@@ -172,8 +173,32 @@ def test_a_training_is_not_resumed_on_other_targets():
     x, y = data()
     model = classifier()
     model.fit(x, y, loss="cross_entropy", epochs=1)
-    with pytest.raises(UsageError, match="the data has changed since"):
+    with pytest.raises(UsageError) as error:
         model.fit(x, y[::-1], resume=True, epochs=2)
+    assert str(error.value).splitlines() == [
+        "the data has changed since the training that is to be resumed:",
+        "  data: the values of the targets are others now",
+    ]
+
+
+def test_every_difference_of_the_data_is_listed_where_a_training_is_to_be_resumed_on_other_data():
+    def dataset(columns: str, rows: int) -> Dataset:
+        inputs, target = np.ones((rows, len(columns))), np.arange(rows) % 2
+        return Dataset(inputs, target, feature_names=tuple(columns), target_names=("t",))
+
+    model = classifier()
+    model.fit(np.ones((20, 3)), np.arange(20) % 2, loss="cross_entropy", epochs=1)
+    model.feature_names, model.target_names = ("a", "b", "c"), ("t",)
+    assert data_differences(model, dataset("abc", 20)) == []
+    assert data_differences(model, dataset("bac", 20)) == [
+        "data: column 0 (from 0): 'a' then, 'b' now",
+        "data: column 1 (from 0): 'b' then, 'a' now",
+    ]
+    assert data_differences(model, dataset("ab", 19)) == [
+        "data: samples: 20 then, 19 now",
+        "data: shape of a sample: (3,) then, (2,) now",
+        "data: the values of the targets are others now",
+    ]
 
 
 def test_validation_samples_go_with_configured_data():

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -15,7 +14,7 @@ import microframe
 from microframe.configuration import Configuration
 from microframe.errors import ModelFileError, UsageError
 from microframe.model import Model
-from microframe.packing import weights
+from microframe.packing import pack, weights
 from microframe.registry import registry
 from microframe.standard.layers import (
     ActivationLayer,
@@ -33,7 +32,7 @@ from microframe.standard.layers import (
     Reshape,
     Standardize,
 )
-from microframe.storage import ModelFile
+from microframe.storage import ModelFile, write_model_file
 from microframe.version import __version__
 
 EVERY_LAYER = [
@@ -79,13 +78,9 @@ def reloaded(model, folder):
 def edited(path, change):
     """The file at `path` with its manifest changed, digest and all."""
     with ModelFile(path) as file:
-        manifest = file.manifest
+        manifest, tensors = file.manifest, {name: file.read(name) for name in file.manifest["tensors"]}
     change(manifest)
-    content = json.dumps(manifest).encode()
-    with h5py.File(path, "r+") as file:
-        del file["manifest"]
-        file["manifest"] = np.frombuffer(content, np.uint8)
-        file.attrs["manifest_sha256"] = np.bytes_(hashlib.sha256(content).hexdigest())
+    write_model_file(path, {name: value for name, value in manifest.items() if name != "tensors"}, tensors)
     return path
 
 
@@ -267,52 +262,78 @@ def put_layer(index, **fields):
     return lambda manifest: manifest["config"]["layers"][index].update(fields)
 
 
-REQUIRED = ("config", "input_shape", "classes", "fill", "history", "results", "progress", "delimiter")
-OTHER_WEIGHTS = "the weights are not those of the configured layers: "
+FIELD, TENSORS, CONFIG = "E_MANIFEST_FIELD", "E_TENSORS", "E_CONFIG"
+REQUIRED = ("config", "input_shape", "classes", "fill", "history", "results", "progress", "delimiter", "providers")
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "code", "message"),
     [
-        *[(remove(name), name) for name in REQUIRED],
-        (put("providers", {"layer:dense": {"plugin": 5}}), "Expected `str`, got `int`"),
-        (put("providers", {"layer:dense": {"plugin": "standard", "component_version": 0}}), "Expected `int` >= 1"),
+        *[pytest.param(remove(name), FIELD, name, id=f"no {name}") for name in REQUIRED],
+        (put("providers", {"layer:dense": {"plugin": 5}}), FIELD, "Expected `str`, got `int`"),
+        (
+            put("providers", {"layer:dense": {"plugin": "standard", "component_version": 0}}),
+            FIELD,
+            "Expected `int` >= 1",
+        ),
         *[
-            (put(name, 5), "")
+            pytest.param(put(name, 5), FIELD, name, id=f"5 as {name}")
             for name in ("config", "providers", "input_shape", "classes", "feature_names", "history", "results")
         ],
-        (put("input_shape", [4]), "/weights/dense_1/kernel is <f4 of shape"),
-        (put("input_shape", [-3]), "negative dimensions"),
-        (put("input_shape", [2**70]), ""),
-        (put("input_shape", []), "expected an input with at least one axis"),
-        (put("threshold", "high"), "could not convert"),
-        (put_layer(1, units=5), "/weights/dense_1/kernel is <f4 of shape (3, 4), "),
-        (put_layer(1, units=10**14), ""),
-        (put_layer(1, units=-1), "layers[1].units: expected a whole number of at least 1, received -1"),
-        (put_layer(1, name="other"), OTHER_WEIGHTS + "dense_2/bias, dense_2/kernel, other/bias, other/kernel"),
-        (put_layer(1, field_of_tomorrow=1), "layers[1].field_of_tomorrow: expected one of 'units', "),
-        (put_layer(1, activation="activation_of_tomorrow"), "the name of a known activation"),
-        (put_layer(1, use_bias=False), OTHER_WEIGHTS + "dense_1/bias"),
-        (lambda manifest: manifest["tensors"].pop("weights/dense_1/kernel"), "dense_1/kernel"),
-        (lambda manifest: manifest["tensors"].pop("splits/train"), "expected a tensor /splits/train"),
-        (lambda manifest: manifest["tensors"].update({"weights/dense_1/kernel": 5}), ""),
+        (put("input_shape", [4]), TENSORS, "/weights/dense_1/kernel: <f4 of shape (3, 4), where the layers have"),
+        (put("input_shape", [-3]), FIELD, "Expected `int` >= 0"),
+        (put("input_shape", [2**70]), TENSORS, "/weights/dense_1/kernel"),
+        (put("input_shape", []), CONFIG, "expected an input with at least one axis"),
+        (put("threshold", "high"), FIELD, "Expected `float`, got `str`"),
+        (put_layer(1, units=5), TENSORS, "/weights/dense_1/kernel: <f4 of shape (3, 4), where the layers have"),
+        (put_layer(1, units=10**14), TENSORS, "/weights/dense_1/kernel: <f4 of shape (3, 4), where the layers have"),
+        (put_layer(1, units=-1), CONFIG, "layers[1].units: expected a whole number of at least 1, received -1"),
+        (put_layer(1, name="other"), TENSORS, "/weights/dense_2/bias: a tensor, where the configured layers have none"),
+        (put_layer(1, field_of_tomorrow=1), CONFIG, "layers[1].field_of_tomorrow: expected one of 'units', "),
+        (put_layer(1, activation="activation_of_tomorrow"), CONFIG, "the name of a known activation"),
+        (
+            put_layer(1, use_bias=False),
+            TENSORS,
+            "/weights/dense_1/bias: a tensor, where the configured layers have none",
+        ),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused_and_the_file_named(tmp_path, change, message):
+def test_a_manifest_that_does_not_fit_is_refused_and_the_file_named(tmp_path, change, code, message):
     path = tmp_path / "model.h5"
     trained()[0].save(path)
     with pytest.raises(ModelFileError) as error:
         microframe.load(edited(path, change))
     assert str(error.value).startswith(f"{path}: ")
+    assert error.value.code == code
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("weights/dense_1/kernel", "/weights/dense_1/kernel"),
+        ("weights/standardize_1/mean", "/weights/standardize_1/mean"),
+        ("splits/train", "/splits/train"),
+        ("random/shuffle", "/random/shuffle"),
+    ],
+)
+def test_a_tensor_that_was_never_saved_is_missed(tmp_path, name, where):
+    path, model = tmp_path / "model.h5", trained()[0]
+    manifest, tensors = pack(model, model.checkpoint)
+    del tensors[name]
+    write_model_file(path, manifest, tensors)
+    with pytest.raises(ModelFileError, match=f"{where}: nothing, where") as error:
+        microframe.load(path)
+    assert error.value.code == TENSORS
 
 
 def test_a_damaged_weight_is_refused(tmp_path):
     trained()[0].save(tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5", "r+") as file:
         file["weights/dense_2/bias"][0] += 1
-    with pytest.raises(ModelFileError, match="/weights/dense_2/bias is damaged"):
+    with pytest.raises(ModelFileError, match="/weights/dense_2/bias: bytes whose digest is not") as error:
         microframe.load(tmp_path / "model.h5")
+    assert error.value.code == "E_DIGEST"
 
 
 def test_saving_over_the_file_that_a_model_came_from_leaves_the_model_whole(tmp_path):

@@ -17,12 +17,12 @@ from microframe.providers import (
     find_recorded,
     installed_instead,
     installed_version,
-    read_records,
     record_all,
     to_json,
 )
 from microframe.registry import registry
 from microframe.standard.layers import Dense
+from microframe.storage import Refused, check_fields
 from microframe.version import __version__
 
 NUMBERS = st.lists(st.integers(0, 12), min_size=1, max_size=4)
@@ -142,19 +142,33 @@ def test_every_component_of_a_configuration_has_its_record():
     assert set(records) == expected
     assert len(components(configuration)) == len(expected)
     assert records["layer:dense"] == Record("standard", "microframe.standard.layers", "microframe", __version__, 1, 1)
-    assert read_records(to_json(records)) == records
+    assert read(to_json(records)) == records
+
+
+def read(values):
+    """The records that plain values from a file describe."""
+    return check_fields(values, dict[str, Record])
 
 
 def test_what_a_file_leaves_out_of_a_record_has_a_default_and_what_is_of_tomorrow_is_ignored():
-    assert read_records({"layer:x.y": {"plugin": "x", "colour": "red"}}) == {"layer:x.y": Record("x")}
+    assert read({"layer:x.y": {"plugin": "x", "colour": "red"}}) == {"layer:x.y": Record("x")}
 
 
 @pytest.mark.parametrize(
-    "values", [5, [], {"layer:x": 5}, {"layer:x": {}}, {"layer:x": {"plugin": "x", "component_version": "2"}}]
+    "values",
+    [
+        5,
+        [],
+        {"layer:x": 5},
+        {"layer:x": {}},
+        {"layer:x": {"plugin": "x", "component_version": "2"}},
+        {"layer:x": {"plugin": "x", "component_version": True}},
+    ],
 )
 def test_what_is_no_record_is_refused(values):
-    with pytest.raises(ValueError, match=r"Expected|missing"):
-        read_records(values)
+    with pytest.raises(Refused, match=r"Expected|missing") as error:
+        read(values)
+    assert error.value.code == "E_MANIFEST_FIELD"
 
 
 def test_the_folder_of_a_plugin_that_is_a_file_is_not_recorded(tmp_path, swish, monkeypatch):

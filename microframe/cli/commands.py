@@ -9,7 +9,7 @@ import click
 from microframe.cli.groups import LazyGroup
 from microframe.version import __version__
 
-COMMANDS = ("run", "train", "predict", "evaluate", "inspect", "config", "plugins", "doctor", "completion")
+COMMANDS = ("run", "train", "predict", "evaluate", "inspect", "verify", "config", "plugins", "doctor", "completion")
 
 
 @dataclass

@@ -31,9 +31,10 @@ def show(file: str, overrides: Sequence[str], as_json: bool) -> None:
 
     if Path(file).suffix == ".h5":
         from microframe.configuration import Configuration
+        from microframe.packing import read_manifest
 
         with ModelFile(file) as model_file:
-            configuration = override_configuration(Configuration.parse(model_file.manifest["config"]), overrides)
+            configuration = override_configuration(Configuration.parse(read_manifest(model_file).config), overrides)
     else:
         configuration = read_configuration(file, overrides)
     values = configuration.to_config()

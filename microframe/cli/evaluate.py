@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from microframe.cli.options import common_options, delimiter_option, json_option
+from microframe.cli.options import common_options, delimiter_option, json_option, model_file_options
 from microframe.cli.output import print_json, print_table
 from microframe.errors import DataError, UsageError
 
@@ -25,9 +25,10 @@ MOST_CLASSES = 25
 @click.argument("file", type=click.Path())
 @click.argument("samples", required=False, type=click.Path(allow_dash=True))
 @delimiter_option
+@model_file_options
 @json_option
 @common_options
-def command(file: str, samples: str | None, delimiter: Delimiter | None, as_json: bool) -> int:
+def command(file: str, samples: str | None, delimiter: Delimiter | None, as_json: bool, **loading: Any) -> int:
     """Report loss, metrics and, for classes, the confusion matrix of the trained model in FILE.
 
     SAMPLES is a csv file with the target column, or - for standard input, and is read like the table that the model
@@ -38,7 +39,7 @@ def command(file: str, samples: str | None, delimiter: Delimiter | None, as_json
 
     if samples is None and delimiter is not None:
         raise UsageError("--delimiter is for samples in a file, which are not given")
-    model = Model.load(Path(file))
+    model = Model.load(Path(file), **loading)
     inputs, targets = _held_out(model) if samples is None else _read(model, samples, delimiter)
     results = model.evaluate(inputs, targets)
     matrix = _confusion(model, inputs, targets)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from microframe.cli.options import common_options, json_option
-from microframe.cli.output import format_cell, print_json, print_table
-from microframe.errors import DataError, UsageError
+from microframe.cli.options import common_options, json_option, model_file_options, refuse_model_file_options
+from microframe.cli.output import format_cell, missing_report, print_json, print_table
+from microframe.errors import DataError, PluginError, UsageError
 from microframe.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from microframe.arrays import Shape
+    from microframe.contents import Contents, StoredLayer
     from microframe.history import History
     from microframe.model import Model
     from microframe.providers import Record
-    from microframe.summary import Summary
+    from microframe.summary import Row, Summary
+
+_LAYER = ("name", "type", "inputs", "output_shape", "parameters", "state", "provider")
+_DIGESTS = {"sha256": "SHA-256 of the file", "manifest_sha256": "SHA-256 of the manifest, which names the model"}
 
 
 def _parse_shape(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> Shape | None:
@@ -39,111 +44,190 @@ def _parse_shape(_ctx: click.Context, _parameter: click.Parameter, text: str | N
     callback=_parse_shape,
     help="The shape of one sample, where the data isn't at hand.",
 )
+@model_file_options
 @json_option
 @common_options
-def command(file: str, input_shape: Shape | None, as_json: bool) -> int:
+@click.pass_context
+def command(ctx: click.Context, /, file: str, input_shape: Shape | None, as_json: bool, **options: Any) -> int:
     """Show the layers, shapes and sizes of the network in FILE, and where each part comes from.
 
-    FILE is a configuration or a model file; of a model file the training history is shown in brief as well.
+    FILE is a configuration or a model file. Of a model file the digests and the training history are shown as well; all
+    of it is checked, and it may need plugins that are missing.
     """
-    from microframe.configuration import located_in
-    from microframe.model import Model
-
     path = Path(file)
-    model = Model.load(path) if path.suffix == ".h5" else Model.from_config(path)
-    if model.is_built and input_shape is not None:
-        raise UsageError(f"{file} is a trained model, whose input shape is known: leave out --input-shape")
-    with located_in(path):
-        summary, reason = _summary(model, input_shape)
-    if as_json:
-        print_json(_report(path, model, summary))
-        return 0
-    click.echo(path)
-    if summary is not None:
-        head, *rows = summary.cells()
-        print_table(head, rows)
-        click.echo(summary.total())
-    else:
-        from microframe.summary import origin_of
+    if path.suffix == ".h5":
+        if input_shape is not None:
+            raise UsageError(f"{file} is a trained model, whose input shape is known: leave out --input-shape")
+        from microframe.contents import Contents
 
-        rows = [(layer.name or "", layer.type, origin_of(layer)) for layer in model.layers]
-        print_table(["layer", "type", "from"], rows)
-        click.echo(f"shapes are not known: {reason}; --input-shape gives them")
-    _print_model(model)
+        inspection = _of_contents(Contents(path, **options))
+    else:
+        refuse_model_file_options(ctx, file)
+        inspection = _of_configuration(path, input_shape)
+    if as_json:
+        print_json({"file": file, **inspection.report})
+    else:
+        click.echo(path)
+        inspection.print()
     return 0
 
 
-def _summary(model: Model, shape: Shape | None) -> tuple[Summary | None, str]:
-    """The layers with their shapes; None, and why, where the shape of the input cannot be known."""
-    if model.is_built:
-        return model.summary(), ""
-    if shape is None:
-        if model.configuration.data is None:
-            return None, "the configuration has no [data]"
+@dataclass
+class _Inspection:
+    """What was found out.
+
+    Attributes:
+        report: it as JSON values.
+        table: the layers, the head first.
+        total: a line below them.
+        records: who provides each part, by kind and name; as the file has it, if it is a model.
+        history: the training so far; None of a configuration.
+        lines: what else there is to tell.
+    """
+
+    report: dict[str, Any]
+    table: Sequence[Sequence[str]]
+    total: str
+    records: Mapping[str, Record]
+    history: History | None = None
+    lines: list[str] = field(default_factory=list)
+
+    def print(self) -> None:
+        from microframe.printable import printable
+
+        head, *rows = self.table
+        print_table(head, rows)
+        click.echo(self.total)
+        for line in self.lines:
+            click.echo(printable(line, most=None))
+        _print_with_title("other parts that are not standard", ["kind", "name", "from"], _other_parts(self.records))
+        if self.history is None:
+            return
+        columns = ["provider", "recorded", "installed"]
+        _print_with_title("versions of the providers", columns, _providers(self.records))
+        if self.history.epochs:
+            click.echo()
+            print_table(["epoch", *self.history], _history_rows(self.history))
+        for part, values in self.report["results"].items():
+            _print_with_title(part, ["metric", "value"], list(values.items()))
+
+
+def _of_configuration(path: Path, shape: Shape | None) -> _Inspection:
+    from microframe.configuration import located_in
+    from microframe.model import Model
+    from microframe.summary import origin_of
+
+    model = Model.from_config(path)
+    summary, reason = None, ""
+    with located_in(path):
         try:
-            shape = tuple(model.configuration.data.source.load().inputs.shape[1:])
+            summary = model.summary(shape or _shape_of_data(model))
         except DataError as error:
-            return None, str(error)
-    return model.summary(shape), ""
+            reason = str(error)
+    config, records = model.stored_configuration()
+    empty: dict[str, Any] = {"classes": None, "feature_names": None, "target_names": None, "history": {}, "results": {}}
+    report = {**_summarized(summary), "providers": _provider_report(records), **empty, "config": config}
+    if summary is not None:
+        return _Inspection(report, summary.cells(), summary.total(), records)
+    rows = [(layer.name or "", layer.type, origin_of(layer)) for layer in model.layers]
+    total = f"shapes are not known: {reason}; --input-shape gives them"
+    return _Inspection(report, [("layer", "type", "from"), *rows], total, records)
 
 
-def _report(path: Path, model: Model, summary: Summary | None) -> dict[str, Any]:
-    config, current = model.stored_configuration()
-    layers = [
-        {
-            "name": row.name,
-            "type": row.type,
-            "inputs": row.inputs,
-            "output_shape": row.output_shape,
-            "parameters": row.parameters,
-            "state": row.state,
-            "provider": row.provider,
-        }
-        for row in (summary.rows if summary else ())
-    ]
+def _shape_of_data(model: Model) -> Shape:
+    """The shape of one sample.
+
+    Raises:
+        DataError: it cannot be known; the message says why.
+    """
+    if model.configuration.data is None:
+        raise DataError("the configuration has no [data]")
+    return tuple(model.configuration.data.source.load().inputs.shape[1:])
+
+
+def _of_contents(contents: Contents) -> _Inspection:
+    """A model file: with what the classes of its layers say of them or, where a plugin is missing, from it alone."""
+    manifest, missing = contents.manifest, contents.configuration.missing()
+    summary = None
+    try:
+        summary = contents.model.summary()
+    except PluginError as error:
+        missing = missing or error
+    digests = {name: getattr(contents, name) for name in _DIGESTS}
+    report = {
+        **digests,
+        **_summarized(summary, contents),
+        "providers": _provider_report(manifest.providers),
+        "classes": manifest.classes,
+        "feature_names": manifest.feature_names,
+        "target_names": manifest.target_names,
+        "history": contents.history.to_dict(),
+        "results": contents.results,
+        "config": manifest.config,
+        **missing_report(missing),
+    }
+    lines = [f"classes: {', '.join(map(str, manifest.classes))}"] if manifest.classes is not None else []
+    lines += [f"{label}: {digests[name]}" for name, label in _DIGESTS.items()]
+    if missing is not None:
+        use = "training takes" if summary is not None else "the layers' shapes, predictions and training take"
+        lines += [f"{use} what is missing here:", *str(missing).splitlines()]
+    table, total = (summary.cells(), summary.total()) if summary is not None else _stored_table(contents)
+    return _Inspection(report, table, total, manifest.providers, contents.history, lines)
+
+
+def _stored_table(contents: Contents) -> tuple[list[tuple[str, ...]], str]:
+    """The layers, with their arrays in place of the shapes that only their classes know; and what they have in all."""
+    from microframe.graph import INPUT
+    from microframe.summary import format_bytes, format_origin, format_shape
+
+    rows: list[tuple[str, ...]] = [("layer", "type", "inputs", "arrays", "values", "from")]
+    rows.append((INPUT, "", "", format_shape(contents.manifest.input_shape), "", ""))
+    for layer in contents.layers:
+        arrays = ", ".join(f"{name} {_extents(tensor.shape)}" for name, tensor in layer.arrays.items())
+        record = layer.record
+        origin = format_origin(record.plugin, record.distribution, record.distribution_version) if record else ""
+        rows.append((layer.name, layer.type, ", ".join(layer.inputs), arrays, f"{layer.values:,}", origin))
+    values, size = (sum(getattr(layer, what) for layer in contents.layers) for what in ("values", "bytes"))
+    return rows, f"{values:,} parameters and fitted values, {format_bytes(size)}"
+
+
+def _extents(shape: Shape) -> str:
+    """``(64, 10)``, ``(10)``."""
+    return f"({', '.join(map(str, shape))})"
+
+
+def _summarized(summary: Summary | None, contents: Contents | None = None) -> dict[str, Any]:
+    """The layers and their sizes; null stands for what is not known."""
+    stored = contents.layers if contents is not None else ()
+    rows = summary.rows if summary is not None else stored
+    layers = [_layer(row) for row in rows]
+    for layer, own in zip(layers, stored, strict=False):  # of a configuration nothing is stored
+        layer["arrays"] = {name: tensor.shape for name, tensor in own.arrays.items()}
+    source = summary or (contents and contents.manifest)
     return {
-        "file": str(path),
-        "input_shape": summary.input_shape if summary else None,
+        "input_shape": source.input_shape if source else None,
         "layers": layers,
         "parameters": summary.parameters if summary else None,
-        "bytes": summary.bytes if summary else None,
-        "providers": _provider_report(model.recorded_providers or current),
-        "classes": model.classes,
-        "feature_names": model.feature_names,
-        "target_names": model.target_names,
-        "history": model.history.to_dict(),
-        "results": model.results,
-        "config": config,
+        "bytes": summary.bytes if summary else sum(layer.bytes for layer in stored) if contents else None,
     }
 
 
-def _print_model(model: Model) -> None:
-    from microframe.values import printable
-
-    if model.classes is not None:
-        click.echo(f"classes: {', '.join(printable(str(name)) for name in model.classes)}")
-    others = _other_parts(model)
-    if others:
-        click.echo()
-        print_table(["kind", "name", "from"], others, title="other parts that are not standard")
-    providers = _providers(model)
-    if providers:
-        click.echo()
-        print_table(["provider", "recorded", "installed"], providers, title="versions of the providers")
-    if model.history.epochs:
-        click.echo()
-        print_table(["epoch", *model.history], _history_rows(model.history))
-    for part, values in model.results.items():
-        click.echo()
-        print_table(["metric", "value"], values.items(), title=part)
+def _layer(row: Row | StoredLayer) -> dict[str, Any]:
+    return {name: getattr(row, name, None) for name in _LAYER}
 
 
-def _other_parts(model: Model) -> list[tuple[str, str, str]]:
+def _print_with_title(title: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table, if it has any rows, with an empty line above."""
+    if rows:
+        click.echo()
+        print_table(head, rows, title=title)
+
+
+def _other_parts(records: Mapping[str, Record]) -> list[tuple[str, str, str]]:
     """Kind, name and origin of each part that is neither standard nor a layer."""
     from microframe.plugins import STANDARD
     from microframe.summary import format_origin
 
-    _, records = model.stored_configuration()
     parts = []
     for part, record in sorted(records.items()):
         kind, _, reference = part.partition(":")
@@ -163,15 +247,15 @@ def _provider_report(records: Mapping[str, Record]) -> dict[str, dict[str, Any]]
     }
 
 
-def _providers(model: Model) -> list[tuple[str, str, str]]:
-    """Each provider that the model's file records: what it is, in which version, and which one is installed here.
+def _providers(records: Mapping[str, Record]) -> list[tuple[str, str, str]]:
+    """Each provider that a model file records: what it is, in which version, and which one is installed here.
 
     None if all of it is microframe's own, in the version that is running.
     """
     from microframe.providers import installed_version
 
     rows = set()
-    for record in model.recorded_providers.values():
+    for record in records.values():
         installed = installed_version(record.distribution) or "not installed" if record.distribution else ""
         rows.add((record.distribution or record.origin, record.distribution_version or "", installed))
     return [] if rows <= {("microframe", __version__, __version__)} else sorted(rows)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from microframe.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -114,6 +117,44 @@ def delimiter_option(command: Command) -> Command:
         callback=read,
         help="What stands between the cells of SAMPLES, if not what stood there in the training data.",
     )(command)
+
+
+def _digest(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[0-9A-Fa-f]{64}", value):
+        raise click.BadParameter(f"expected 64 hexadecimal digits, received {value!r}")
+    return value
+
+
+def allow_nonfinite_option(command: Command) -> Command:
+    """``--allow-nonfinite``."""
+    return click.option("--allow-nonfinite", is_flag=True, help="Take weights that are NaN or infinite.")(command)
+
+
+def isolate_option(command: Command) -> Command:
+    """``--isolate``."""
+    return click.option(
+        "--isolate",
+        is_flag=True,
+        help="Read a model file in a process of its own first, with limited time and memory: for files from strangers.",
+    )(command)
+
+
+def model_file_options(command: Command) -> Command:
+    """What `Model.load` takes: ``--sha256``, ``--isolate`` and ``--allow-nonfinite``."""
+    command = allow_nonfinite_option(isolate_option(command))
+    return click.option(
+        "--sha256",
+        metavar="HEX",
+        callback=_digest,
+        help="Refuse a model file with another SHA-256 than this, before anything else is read from it.",
+    )(command)
+
+
+def refuse_model_file_options(ctx: click.Context, file: str) -> None:
+    """Raise UsageError if one of `model_file_options` is given for `file`, which is none."""
+    for parameter in ctx.command.params:
+        if parameter.name in {"sha256", "isolate", "allow_nonfinite"} and ctx.params[parameter.name]:
+            raise UsageError(f"{parameter.opts[-1]} is for model files, which {file} is not")
 
 
 def output_options(command: Command) -> Command:

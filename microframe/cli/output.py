@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from microframe.errors import UsageError
+from microframe.errors import PluginError, UsageError
 
 
 def print_json(values: Any) -> None:
@@ -22,8 +22,8 @@ def print_json(values: Any) -> None:
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
     """A table on stdout, below its title."""
+    from microframe.printable import printable
     from microframe.text_table import format_table
-    from microframe.values import printable
 
     cells = [[cell if isinstance(cell, str) else format_cell(cell) for cell in row] for row in rows]
     if title is not None:
@@ -53,6 +53,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def missing_report(missing: PluginError | None) -> dict[str, Any]:
+    """What is missing, line by line, and apart from it the command that installs it."""
+    lines = str(missing).splitlines() if missing is not None else []
+    install = lines.pop() if lines and lines[-1].startswith("pip install ") else None
+    return {"missing": lines, "install": install}
 
 
 def check_output(path: Path, *, overwrite: bool, advice: str = "") -> None:

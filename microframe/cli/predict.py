@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from microframe.cli.options import common_options, delimiter_option, json_option, output_options
+from microframe.cli.options import common_options, delimiter_option, json_option, model_file_options, output_options
 from microframe.cli.output import check_output, format_cell, print_json, print_table, writing
 from microframe.errors import UsageError
 
@@ -26,7 +26,7 @@ def predict_options(command: Any) -> Any:
     command = click.option(
         "--batch-size", type=click.IntRange(min=1), default=1024, show_default=True, help="Samples worked on at once."
     )(command)
-    command = delimiter_option(command)
+    command = model_file_options(delimiter_option(command))
     return click.option("--proba", is_flag=True, help="Also give the probability of each class.")(command)
 
 
@@ -58,15 +58,16 @@ def predict(
     output: str | None,
     overwrite: bool,
     as_json: bool,
+    **loading: Any,
 ) -> int:
-    """Predict and report; gives the exit code."""
+    """Predict and report; gives the exit code. `loading` is what `Model.load` takes."""
     from microframe.cli.samples import read_samples
     from microframe.model import Model
 
     if output is not None:
         _check_format(Path(output))
         check_output(Path(output), overwrite=overwrite)
-    model = Model.load(file)
+    model = Model.load(file, **loading)
     inputs, _ = read_samples(model, samples, targets=False, delimiter=delimiter)
     outputs = model.outputs(inputs, batch_size=batch_size)
     columns = _columns(model, outputs, proba=proba)

@@ -12,9 +12,10 @@ import click
 from microframe.cli import INTERRUPTED
 from microframe.cli.options import common_options, json_option, output_options, set_option
 from microframe.cli.output import check_output, print_json, print_table
-from microframe.errors import ConfigError, TrainingDivergedError, UsageError
+from microframe.errors import ConfigError, DataError, TrainingDivergedError, UsageError
 
 if TYPE_CHECKING:
+    from microframe.configuration import Configuration
     from microframe.interfaces.callback import Listener
     from microframe.model import Model
     from microframe.training import Run
@@ -131,11 +132,25 @@ def _resumed(file: Path, model_file: Path, settings: Sequence[str]) -> Model:
     free = {"training.epochs", "description"}
     changed = [text for path, text in differences(model.configuration, wanted) if path not in free]
     if changed:
-        listed = "\n  ".join(changed)
+        listed = "\n  ".join([*changed, *_changes_of_data(model, wanted)])
         raise ConfigError(f"{model_file} was trained with other settings than are asked for now:\n  {listed}")
     assert wanted.training is not None
     model.set_training(wanted.training)
     return model
+
+
+def _changes_of_data(model: Model, wanted: Configuration) -> list[str]:
+    """How the data differs from what the model was trained on, where the configuration names the same source."""
+    from microframe.fitting import data_differences
+
+    if wanted.data is None or model.configuration.data is None:
+        return []
+    if wanted.data.source != model.configuration.data.source:
+        return []
+    try:
+        return data_differences(model, wanted.data.source.load())
+    except DataError as error:
+        return [f"data: {error}"]
 
 
 def _has_ended(model: Model) -> bool:

@@ -12,6 +12,28 @@ PYTORCH = Contender("PyTorch", "peers.pytorch:train", ("torch",))
 SCIKIT_LEARN = Contender("scikit-learn", "peers.scikit_learn:train", ("sklearn",))
 JAX = Contender("JAX", "peers.jax_numpy:train", ("jax",))
 
+
+def _safetensors(function: str, name: str = "safetensors") -> Contender:
+    return Contender(name, f"peers.safe_tensors:{function}", ("safetensors",))
+
+
+def _saving(size: str, title: str, at_most: float) -> Row:
+    """A row of saving, in which both wait for the disk and both do not; safetensors by itself does not."""
+    contenders = (
+        Contender("microframe", f"model_files:save_{size}"),
+        _safetensors(f"save_{size}"),
+        _safetensors(f"save_{size}_synced", "safetensors, fsync"),
+        Contender("without fsync", f"model_files:save_{size}_unsynced"),
+    )
+    targets = tuple(Target(at_most, "ratio", contender.name) for contender in contenders[1:3])
+    return Row(f"save-{size}", f"save of {title}", contenders, targets)
+
+
+def _loading(name: str, function: str, size: str, title: str, at_most: float) -> Row:
+    contenders = (Contender("microframe", f"model_files:{function}"), _safetensors(f"load_{size}"))
+    return Row(name, title, contenders, (Target(at_most, "ratio", "safetensors"),))
+
+
 ROWS = (
     Row(
         "import",
@@ -72,6 +94,12 @@ ROWS = (
         (Target(1.3, "ratio", "onnxruntime"),),
         task="A",
     ),
+    _saving("large", "10 tensors of 10 MB", 1.3),
+    _loading("load-unchecked", "load_large_unchecked", "large", "load of 10 tensors of 10 MB, digests off", 1.0),
+    _loading("load", "load_large", "large", "load of 10 tensors of 10 MB, digests on", 2.0),
+    _loading("map", "map_large", "large", "open and map 10 tensors of 10 MB, against a load", 0.1),
+    _saving("small", "2,000 tensors of 1 KB", 25),
+    _loading("load-small", "load_small", "small", "load of 2,000 tensors of 1 KB, digests on", 25),
     *(
         Row(
             f"memory-{task}",

@@ -20,7 +20,7 @@ from rows import ROWS
 from table import as_json, table
 
 FEWEST_ROUNDS = 5
-PACKAGES = ("microframe", "numpy", "h5py", "torch", "scikit-learn", "onnxruntime", "jax")
+PACKAGES = ("microframe", "numpy", "h5py", "torch", "scikit-learn", "onnxruntime", "jax", "safetensors")
 
 
 def main() -> None:

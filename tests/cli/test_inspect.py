@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import subprocess
 import sys
 
@@ -60,7 +62,7 @@ def test_a_configuration_shows_its_layers_with_the_shapes_that_the_data_gives(mi
     assert (result.code, result.stderr) == (0, "")
     title, *rows = table(result.stdout)
     assert title == [str(models / "digits.toml")]
-    assert rows == [*LAYERS, ["4,810 parameters, 128 fitted values, 19.8 kB"]]
+    assert rows == [*LAYERS, ["4,810 parameters, 128 fitted values, 20.3 kB"]]
 
 
 @pytest.mark.parametrize("shape", [["--input-shape", "3"], []], ids=["with shapes", "without"])
@@ -121,12 +123,16 @@ def test_a_model_file_shows_its_classes_and_its_training_as_well(microframe, dig
     _, *rows = table(microframe("inspect", digits).stdout)
     assert rows[:5] == LAYERS
     assert rows[6] == ["classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"]
-    head, *epochs = rows[7:13]
+    assert [re.sub(r"[0-9a-f]{64}$", "...", *row) for row in rows[7:9]] == [
+        "SHA-256 of the file: ...",
+        "SHA-256 of the manifest, which names the model: ...",
+    ]
+    head, *epochs = rows[9:15]
     assert head == ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
     assert [row[0] for row in epochs] == ["1", "2", "3", "4", "5"]
     losses = [f"{loss:.4g}" for loss in load(digits).history["loss"]]
     assert [row[1] for row in epochs] == losses
-    assert [row[0] for row in rows[13:]] == ["test", "metric", "loss", "accuracy"]
+    assert [row[0] for row in rows[15:]] == ["test", "metric", "loss", "accuracy"]
 
 
 def test_json_holds_everything_that_is_known_of_a_model(microframe, digits):
@@ -140,8 +146,9 @@ def test_json_holds_everything_that_is_known_of_a_model(microframe, digits):
         "parameters": 4160,
         "state": 0,
         "provider": f"standard (microframe {__version__})",
+        "arrays": {"kernel": [64, 64], "bias": [64]},
     }
-    assert (report["parameters"], report["bytes"]) == (4810, 4 * (4810 + 128))
+    assert (report["parameters"], report["bytes"]) == (4810, 4 * 4810 + 8 * 128)
     assert report["classes"] == list(range(10))
     assert report["feature_names"][:2] == ["pixel_0_0", "pixel_0_1"]
     assert len(report["history"]["loss"]) == 5
@@ -155,6 +162,24 @@ def test_json_holds_everything_that_is_known_of_a_model(microframe, digits):
         "interface_version": 1,
         "installed_version": __version__,
     }
+
+
+def test_both_digests_of_a_model_file_are_shown(microframe, digits):
+    own = hashlib.sha256(digits.read_bytes()).hexdigest()
+    with ModelFile(digits) as file:
+        name = file.sha256
+    report = microframe("inspect", digits, "--json").json
+    assert (report["sha256"], report["manifest_sha256"]) == (own, name)
+    shown = microframe("inspect", digits).stdout.splitlines()
+    assert f"SHA-256 of the file: {own}" in shown
+    assert f"SHA-256 of the manifest, which names the model: {name}" in shown
+
+
+def test_options_of_model_files_are_not_for_configurations(refused, models):
+    path = models / "digits.toml"
+    for option in (["--sha256", "0" * 64], ["--isolate"], ["--allow-nonfinite"]):
+        expected = f"error: {option[0]} is for model files, which {path} is not\n"
+        assert refused(2, "inspect", path, *option) == expected
 
 
 def test_a_model_does_not_need_the_data_it_was_trained_on(microframe, leaves, tmp_path, table):
@@ -186,11 +211,11 @@ def test_a_file_that_cannot_be_read_has_the_exit_code_of_its_kind(code, name, re
 
 def test_a_damaged_model_is_recognised(refused, tmp_path):
     path = tmp_path / "model.h5"
-    Model([{"type": "dense", "units": 1000}]).build((2,)).save(path)
-    content = bytearray(path.read_bytes())
-    content[-100] ^= 1
-    path.write_bytes(content)
-    assert "is damaged" in refused(6, "inspect", "model.h5")
+    model = Model([{"type": "dense", "units": 1000}]).build((2,))
+    model.save(path)
+    kernel = model.weights["dense_1"]["kernel"].tobytes()
+    path.write_bytes(path.read_bytes().replace(kernel, bytes(len(kernel))))
+    assert refused(6, "inspect", "model.h5").endswith(" [E_DIGEST]\n")
 
 
 def test_the_input_shape_of_a_trained_model_is_not_for_the_asking(refused, digits):

@@ -10,7 +10,7 @@ import pytest
 
 from microframe import __version__
 
-COMMANDS = ("run", "train", "predict", "evaluate", "inspect", "config", "plugins", "doctor", "completion")
+COMMANDS = ("run", "train", "predict", "evaluate", "inspect", "verify", "config", "plugins", "doctor", "completion")
 HELP = (
     (),
     *((command,) for command in COMMANDS),

@@ -221,10 +221,18 @@ def test_a_samples_file_is_named_when_it_is_wrong(refused, leaves, tmp_path):
     assert "none.csv: there is no such file" in refused(4, "predict", leaves / "leaves.h5", "none.csv")
 
 
-@pytest.mark.parametrize("content", [b"", b"layers = []", b"\x89HDF\r\n\x1a\n" + bytes(600)])
-def test_a_file_that_is_no_model_has_an_exit_code_of_its_own(content, refused, tmp_path):
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"", "NOT_HDF5"), (b"layers = []", "NOT_HDF5"), (b"\x89HDF\r\n\x1a\n" + bytes(600), "SUPERBLOCK")],
+    ids=["empty", "of another kind", "damaged"],
+)
+def test_a_file_that_is_no_model_has_an_exit_code_of_its_own_and_a_word_for_the_reason(
+    content, code, refused, tmp_path
+):
     (tmp_path / "model.h5").write_bytes(content)
-    assert refused(6, "predict", "model.h5", "-", stdin=FEATURES).startswith("error: model.h5: not an HDF5 file")
+    error = refused(6, "predict", "model.h5", "-", stdin=FEATURES)
+    assert error.startswith("error: model.h5: ")
+    assert error.endswith(f" [E_{code}]\n")
 
 
 @pytest.mark.parametrize("ending", [".npz", ".h5"])

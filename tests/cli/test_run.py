@@ -67,6 +67,8 @@ def test_run_trains_a_json_configuration_and_continues_a_model(microframe, leave
     [
         (["net.toml", "samples.csv"], "net.toml is to be trained, which takes no samples (samples.csv)"),
         (["net.h5"], "net.h5 is a trained model: name a csv file to predict, or - for standard input"),
+        (["net.toml", "--isolate"], "--isolate is for prediction, which net.toml is not for"),
+        (["net.h5", "--resume", "--sha256", "0" * 64], "--sha256 is for prediction, which net.h5 is not for"),
         (["net.toml", "--proba"], "--proba is for prediction, which net.toml is not for"),
         (["net.h5", "samples.csv", "--epochs", "3"], "--epochs is for training, which net.h5 is not for"),
         (["net.yaml"], "net.yaml: expected a file ending in .toml or .json, to train, or in .h5, to predict with"),
@@ -80,7 +82,7 @@ def test_what_does_not_go_together_is_a_usage_error(words, message, refused):
     ("code", "words", "message"),
     [
         (3, ["none.toml"], "none.toml: there is no such file"),
-        (6, ["none.h5", "samples.csv"], "none.h5: there is no such file"),
+        (6, ["none.h5", "samples.csv"], "none.h5: the path: no such file [E_NOT_FOUND]"),
     ],
 )
 def test_a_missing_file_has_the_exit_code_of_its_kind(code, words, message, refused):

@@ -224,6 +224,52 @@ def test_other_settings_cannot_resume_and_are_listed(refused, leaves, tmp_path):
     assert (tmp_path / "leaves.h5").read_bytes() == (leaves / "leaves.h5").read_bytes()
 
 
+def test_a_file_of_another_network_cannot_resume_and_every_difference_is_listed(refused, leaves, tmp_path):
+    (tmp_path / "net.toml").write_text(
+        '[data]\nsource = "digits"\ntest = 0.2\n[[layers]]\ntype = "dense"\nunits = 10\n'
+        '[training]\nloss = "cross_entropy"\nbatch_size = 4\n'
+    )
+    (tmp_path / "net.h5").write_bytes((leaves / "leaves.h5").read_bytes())
+    lines = refused(3, "train", "net.toml", "--resume").splitlines()
+    assert lines[0] == "error: net.h5 was trained with other settings than are asked for now:"
+    assert [line.partition(": ")[0].strip() for line in lines[1:]] == [
+        "layers[0]",
+        "layers[1]",
+        "data.source",
+        "data.test",
+        "training.optimizer.learning_rate",
+        "training.metrics[0]",
+    ]
+    assert lines[2].endswith(" then, nothing now")
+    assert lines[3].endswith(" then, 'digits' now")
+
+
+def test_data_that_has_changed_is_listed_with_the_settings_that_have_or_alone(microframe, refused, leaves, tmp_path):
+    table, net = tmp_path / "leaves.csv", tmp_path / "leaves.toml"
+    table.write_text((leaves / "leaves.csv").read_text())
+    net.write_text((leaves / "leaves.toml").read_text().replace(str(leaves / "leaves.csv"), "leaves.csv"))
+    assert microframe("train", "leaves.toml", "--epochs", 2, "-q").code == 0
+    before = (tmp_path / "leaves.h5").read_bytes()
+    table.write_text("width,length,tree\n" + table.read_text().partition("\n")[2] + "1,5,oak\n")
+    data = [
+        "  data: samples: 12 then, 13 now",
+        "  data: column 0 (from 0): 'length' then, 'width' now",
+        "  data: column 1 (from 0): 'width' then, 'length' now",
+        "  data: the values of the targets are others now",
+    ]
+    for words in (["leaves.toml"], ["leaves.h5"]):
+        assert refused(2, "train", *words, "--resume", "--epochs", 3).splitlines() == [
+            "error: the data has changed since the training that is to be resumed:",
+            *data,
+        ]
+        assert refused(3, "train", *words, "--resume", "--epochs", 3, "--seed", 5).splitlines() == [
+            "error: leaves.h5 was trained with other settings than are asked for now:",
+            "  training.seed: 0 then, 5 now",
+            *data,
+        ]
+    assert (tmp_path / "leaves.h5").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -128,7 +128,7 @@ def test_a_process_runs_in_the_folder_of_the_test(run_microframe, tmp_path):
     (tmp_path / "net.h5").write_text("no model")
     process = run_microframe("inspect", Path("net.h5"))
     assert process.returncode == 6
-    assert "net.h5: not an HDF5 file" in process.stderr
+    assert "net.h5: the first bytes: b'no model' [E_NOT_HDF5]" in process.stderr
 
 
 def test_it_gives_what_the_process_said(run_microframe):

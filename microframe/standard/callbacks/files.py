@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 class Checkpoint(MonitoringCallback):
     """Saves the model while it trains, each time as a complete file, from which training can also be resumed.
 
+    A process that is killed loses what it did since the last writing, and no more: the file is always a whole one, and
+    a training resumed from it, in the middle of an epoch or not, ends with the same bits as one that nothing stopped.
+
     Fields:
         best: the file for the model after its best epoch so far by `monitor`; None for none.
         last: the file for the model after its latest epoch, and at the end as training leaves it; None for none.
         every: how many epochs pass between two writings of `last`; default 1.
+        batches: how many batches pass between two further writings of `last`, counted from the first of the training;
+            None for none.
         overwrite: whether a new training may replace files that exist; default false. A resumed one always may.
 
     Raises:
@@ -39,10 +44,13 @@ class Checkpoint(MonitoringCallback):
     last: str | None = None
     every: PositiveInteger = 1
     overwrite: bool = False
+    batches: PositiveInteger | None = None
 
     def __post_init__(self) -> None:
         if self.best is None and self.last is None:
             raise ValueError("a path for best, for last, or for both")
+        if self.batches is not None and self.last is None:
+            raise ValueError("a path for last, which is what is written every few batches")
         if self.best is not None and self.best == self.last:
             raise ValueError("two different paths for best and last")
 
@@ -55,11 +63,20 @@ class Checkpoint(MonitoringCallback):
             _check_path(run, self, "last", self.last, may_exist)
         memory["begun"] = True
 
+    def batch_end(self, run: Run, memory: Memory) -> None:
+        # after the last batch of an epoch the file waits for what is measured then
+        if self.last is not None and self._is_due(run) and run.batch < run.batches:
+            run.save(self.last)
+
     def epoch_end(self, run: Run, memory: Memory) -> None:
         if self.best is not None and self.improves(run, memory):
             run.save(self.best)
-        if self.last is not None and run.epoch % self.every == 0:
+        if self.last is not None and (run.epoch % self.every == 0 or self._is_due(run)):
             run.save(self.last)
+
+    def _is_due(self, run: Run) -> bool:
+        """Whether `last` is to be written for the number of batches that were done."""
+        return self.batches is not None and run.step % self.batches == 0
 
     def training_end(self, run: Run, memory: Memory) -> None:
         if self.last is not None:
@@ -67,7 +84,7 @@ class Checkpoint(MonitoringCallback):
 
     @classmethod
     def examples(cls) -> list[Component]:
-        return [cls(best="best.h5", last="last.h5", every=2, monitor="accuracy")]
+        return [cls(best="best.h5", last="last.h5", every=2, batches=3, monitor="accuracy")]
 
 
 class MetricsLog(Callback):

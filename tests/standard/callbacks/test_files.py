@@ -62,6 +62,42 @@ def test_the_last_model_is_saved_every_few_epochs_and_at_the_end(tmp_path, fit):
     assert load(path).history.epochs == 5
 
 
+@pytest.mark.parametrize(
+    ("fields", "written"),
+    [
+        ({"batches": 2}, [2, 4, 5, 6, 8, 10, 12, 14, 15]),
+        ({"batches": 2, "every": 9}, [2, 4, 6, 8, 10, 12, 14, 15]),
+        ({"batches": 5, "every": 9}, [5, 10, 15]),
+        ({"batches": 7, "every": 2}, [7, 10, 14, 15]),
+        ({"batches": 99, "every": 9}, [15]),
+    ],
+)
+def test_the_last_model_is_saved_every_few_batches_as_well(tmp_path, fit, fields, written):
+    """Five batches an epoch; a file that falls on the last of them has the whole epoch in it."""
+
+    class Look(Callback):
+        def batch_end(self, run, memory):
+            if path.exists():
+                look()
+
+    def look():
+        progress = load(path).checkpoint.progress
+        assert progress["step"] == 5 * progress["epoch"] + progress["batch"]
+        assert load(path).history.epochs == progress["epoch"]
+        steps[progress["step"]] = None
+
+    steps: dict[int, None] = {}
+    path = tmp_path / "last.h5"
+    fit([Checkpoint(last=str(path), **fields)], epochs=3, listeners=[Look()])
+    look()
+    assert list(steps) == written
+
+
+def test_every_few_batches_needs_a_file_for_the_last_model():
+    with pytest.raises(ConfigError, match="expected a path for last, which is what is written every few batches"):
+        Checkpoint(best="best.h5", batches=5)
+
+
 def test_without_best_nothing_is_followed(tmp_path, fit):
     fit([Checkpoint(last=str(tmp_path / "last.h5"))], validation=None)
 
@@ -93,22 +129,23 @@ ORDERS = {"checkpoint first": 1, "checkpoint last": -1}
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("every", ["batch", "epoch"])
+@pytest.mark.parametrize(("batches", "batch"), [(None, 0), (1, 2), (3, 3)])
 def test_training_resumed_from_a_saved_model_equals_one_that_was_never_interrupted(
-    tmp_path, order, every, fit, everything, three_classes
+    tmp_path, order, every, batches, batch, fit, everything, three_classes
 ):
     def callbacks(name: str) -> list[Callback]:
         monitoring = [EarlyStopping(9), ReduceOnPlateau(patience=1), WeightRecorder(every, initial=True)]
-        return [Checkpoint(last=str(tmp_path / name)), *monitoring][:: ORDERS[order]]
+        return [Checkpoint(last=str(tmp_path / name), batches=batches), *monitoring][:: ORDERS[order]]
 
     class Crash(Callback):
         def batch_end(self, run, memory):
-            if (run.epoch, run.batch) == (3, 2):
+            if (run.epoch, run.batch) == (3, batch + 1):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fit(callbacks("model.h5"), listeners=[Crash()])
     resumed = load(tmp_path / "model.h5")
-    assert resumed.history.epochs == 3
+    assert (resumed.history.epochs, resumed.checkpoint.progress["batch"]) == (3, batch)
     x, y = three_classes
     resumed.fit(x, y, validation=(x, y), resume=True)
     whole = fit(callbacks("whole.h5"))

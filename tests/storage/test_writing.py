@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -11,12 +12,9 @@ import textwrap
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from microframe.errors import ModelFileError, UsageError
-from microframe.storage import LAYOUT, ModelFile, check_tensors, finite, restored, write_model_file
+from microframe.storage import LAYOUT, ModelFile, check_tensors, write_model_file, writing
 
 KERNEL = "weights/dense_1/kernel"
 
@@ -28,26 +26,6 @@ def test_what_is_written_is_read(model_file, saved_manifest, saved_tensors, read
     for name, array in saved_tensors.items():
         np.testing.assert_array_equal(tensors[name], array)
         assert (tensors[name].dtype, tensors[name].shape) == (array.dtype, array.shape)
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    st.dictionaries(
-        st.from_regex(r"weights/[a-z]{1,3}/[a-z]{1,3}", fullmatch=True),
-        st.sampled_from(["<f4", "<f8", ">f4", "|u1", "<i8"]).flatmap(
-            lambda dtype: arrays.arrays(dtype, arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3))
-        ),
-        max_size=4,
-    )
-)
-def test_any_tensors_are_read_back_bit_for_bit(tmp_path_factory, tensors):
-    path = tmp_path_factory.mktemp("any") / "model.h5"
-    write_model_file(path, {}, tensors)
-    with ModelFile(path) as file:
-        assert set(file.paths("weights")) == {name.removeprefix("weights/") for name in tensors}
-        for name, array in tensors.items():
-            assert file.shape(name) == array.shape
-            assert file.read(name).tobytes() == array.astype(array.dtype.newbyteorder("<")).tobytes()
 
 
 def test_attributes_have_fixed_length_and_say_format_layout_and_digest(model_file):
@@ -68,8 +46,8 @@ def test_the_manifest_is_canonical_json_that_lists_every_tensor_with_its_digest(
     with h5py.File(model_file) as file:
         content = file["manifest"][...].tobytes()
     manifest = json.loads(content)
-    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    assert content == canonical.encode("utf-8", "surrogatepass")
+    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    assert content == canonical.encode("ascii")
     assert manifest["tensors"][KERNEL] == {
         "dtype": "<f4",
         "shape": [2, 3],
@@ -98,7 +76,7 @@ def test_every_dataset_is_contiguous_little_endian_and_unfiltered_and_every_link
     assert sorted(found) == sorted(["manifest", *saved_tensors])
 
 
-def test_large_tensors_are_aligned_so_that_they_can_be_mapped(model_file, saved_tensors):
+def test_tensors_are_aligned_so_that_they_can_be_mapped(model_file, saved_tensors):
     with h5py.File(model_file) as file:
         for name, array in saved_tensors.items():
             if array.size:
@@ -145,19 +123,6 @@ def test_arrays_of_other_dtypes_are_stored_as_one_of_four_and_come_back_as_they_
     assert again.tobytes() == array.tobytes()
 
 
-@pytest.mark.parametrize("original", ["object", "uint64", "complex128", 5, None, ["bool"]])
-def test_a_file_that_asks_for_a_dtype_that_was_never_written_so_is_refused_or_read_as_stored(tmp_path, original):
-    path = tmp_path / "model.h5"
-    write_model_file(path, {}, {"records/a": np.array([True])})
-    with ModelFile(path) as file:
-        file.manifest["tensors"]["records/a"]["original"] = original
-        if original is None:
-            assert file.read("records/a").dtype == np.uint8
-        else:
-            with pytest.raises(ModelFileError, match=r"model\.h5"):
-                file.read("records/a")
-
-
 @pytest.mark.parametrize("dtype", ["complex64", "object", "U3", "datetime64[s]", "longdouble", "i4,f4"])
 def test_other_dtypes_are_refused_before_anything_is_written(model_file, dtype):
     before = model_file.read_bytes()
@@ -168,23 +133,55 @@ def test_other_dtypes_are_refused_before_anything_is_written(model_file, dtype):
     assert model_file.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["", "/a", "a//b", "a/.", "a\0b", 5])
-def test_names_that_are_no_path_are_refused(name):
-    with pytest.raises(UsageError, match="records: expected names that can be a path in a file, received"):
+@pytest.mark.parametrize("name", ["", "/a", "a//b", "a/.", "a/..", "a\0b", "a b", "größe", "-a", "a\n", "a" * 256, 5])
+def test_names_outside_the_plain_pattern_are_refused(name):
+    with pytest.raises(UsageError, match=r"^records: expected names of letters, digits, '_', '-' and '.', received"):
         check_tensors({name: np.zeros(1)}, "records")
 
 
-@settings(max_examples=50, deadline=None)
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-        max_leaves=8,
-    )
+def test_more_axes_than_hdf5_has_are_refused(tmp_path):
+    check_tensors({"a": np.zeros((1,) * 32)}, "records")
+    with pytest.raises(UsageError, match=r"records\['a'\]: expected at most 32 axes, received 33"):
+        check_tensors({"a": np.zeros((1,) * 33)}, "records")
+
+
+@pytest.mark.parametrize("names", [["a", "a/b"], ["a/b/c", "a/b"], ["manifest"], ["manifest/a"]])
+def test_names_that_stand_in_each_other_s_way_are_refused_before_anything_is_written(tmp_path, names):
+    with pytest.raises(UsageError, match=r"a model file: expected a place for '.*' that is not another one's"):
+        write_model_file(tmp_path / "model.h5", {}, {name: np.zeros(1) for name in names})
+    assert os.listdir(tmp_path) == []
+
+
+def test_paths_have_as_many_names_as_are_read_again(tmp_path):
+    write_model_file(tmp_path / "model.h5", {}, {"a/b/c/d/e/f/g/h": np.zeros(1)})
+    with ModelFile(tmp_path / "model.h5") as file:
+        assert file.shape("a/b/c/d/e/f/g/h") == (1,)
+    with pytest.raises(UsageError, match="expected names of at most 8 parts"):
+        write_model_file(tmp_path / "model.h5", {}, {"a/b/c/d/e/f/g/h/i": np.zeros(1)})
+
+
+@pytest.mark.parametrize(("groups", "count"), [(1, 1), (1, 8), (1, 9), (1, 1000), (20, 20), (3, 200)])
+def test_groups_may_have_any_number_of_names_at_every_level(tmp_path, groups, count):
+    names = [f"weights/layer_{layer}/{'x' * (index % 50)}_{index}" for layer in range(groups) for index in range(count)]
+    write_model_file(tmp_path / "model.h5", {}, dict.fromkeys(names, np.zeros(1)))
+    with ModelFile(tmp_path / "model.h5") as file:
+        assert sorted(file.paths("weights")) == sorted(name.removeprefix("weights/") for name in names)
+
+
+@pytest.mark.parametrize(
+    "value", [10**100, functools.reduce(lambda inner, _: [inner], range(64), [])], ids=["digits", "depth"]
 )
-def test_numbers_that_json_lacks_survive_it(value):
-    text = json.dumps(finite(value), allow_nan=False)
-    assert repr(restored(json.loads(text))) == repr(value)
+def test_a_manifest_that_would_not_be_read_again_is_not_written(tmp_path, value):
+    with pytest.raises(UsageError, match="a model file: /manifest: "):
+        write_model_file(tmp_path / "model.h5", {"value": value}, {})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_manifest_that_is_too_large_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "MOST_BYTES", 1000)
+    with pytest.raises(UsageError, match="a model file: expected a manifest of at most 1000 bytes, received 10"):
+        write_model_file(tmp_path / "model.h5", {"value": "x" * 1000}, {})
+    assert os.listdir(tmp_path) == []
 
 
 def test_two_files_of_the_same_content_have_the_same_bytes(model_file, tmp_path, saved_manifest, saved_tensors):
@@ -245,8 +242,9 @@ def test_what_cannot_be_written_is_an_error_that_names_it_and_leaves_nothing(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ModelFileError, match=rf"^{where}: cannot be written: "):
+    with pytest.raises(ModelFileError, match=rf"^{where}: the path: .* \[E_WRITE\]$") as error:
         write_model_file(where, saved_manifest, saved_tensors)
+    assert (error.value.path, error.value.code) == (where, "E_WRITE")
     assert os.listdir(tmp_path) == ["folder"]
     assert os.listdir(tmp_path / "folder") == []
 
@@ -281,7 +279,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_other(model_file
         print(message)
     """
     completed = run_python(code, model_file, limit)
-    assert completed.stdout == f"{model_file}: cannot be written: File too large\n", completed.stderr
+    assert completed.stdout == f"{model_file}: the path: File too large [E_WRITE]\n", completed.stderr
     assert model_file.read_bytes() == before
     assert os.listdir(model_file.parent) == [model_file.name]
 
@@ -311,20 +309,3 @@ def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(model_file)
         with ModelFile(model_file) as file:
             for name in file.manifest["tensors"]:
                 file.read(name)
-
-
-def test_reading_leaves_the_file_closed(model_file):
-    with ModelFile(model_file) as file:
-        file.read(KERNEL)
-    with h5py.File(model_file, "r+"):
-        pass
-
-
-def test_a_tensor_is_read_into_an_array_of_its_shape_and_dtype_alone(model_file, saved_tensors):
-    with ModelFile(model_file) as file:
-        out = np.empty((2, 3), np.float32)
-        assert file.read_into(KERNEL, out) is out
-        np.testing.assert_array_equal(out, saved_tensors[KERNEL])
-        for wrong in (np.empty((3, 2), np.float32), np.empty((2, 3))):
-            with pytest.raises(ModelFileError, match="and the network wants"):
-                file.read_into(KERNEL, wrong)
