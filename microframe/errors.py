@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from microframe.printable import printable
 
@@ -103,6 +104,25 @@ class ModelFileError(MicroframeError):
     def __init__(self, path: object, code: str, where: str, found: str) -> None:
         where, found = _shown(where), _shown(found)
         super().__init__(f"{path}: {where}: {found} [{code}]")
+        self.path = path
+        self.code = str(code)
+        self.where = where
+        self.found = found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.code, self.where, self.found)
+
+
+class ModelPluginError(ModelFileError, PluginError):
+    """A model file that takes plugins which are missing, broken or too old; nothing is wrong with the file itself.
+
+    The message has a line for each of them, and the line that installs them.
+    """
+
+    exit_code = PluginError.exit_code
+
+    def __init__(self, path: object, code: str, where: str, found: str) -> None:
+        MicroframeError.__init__(self, found)
         self.path = path
         self.code = str(code)
         self.where = where

@@ -17,11 +17,16 @@ class History(Mapping[str, Array]):
     Names are ``loss``, the metrics, the same with ``validation_`` before them, and ``learning_rate``, that of the last
     step of the epoch. A second metric of one type is called ``f1_2``, and so on.
     A metric with a number for each class gives an array (epochs, classes).
+
+    Args:
+        columns: lists by name, as `to_dict` gives them: None stands for NaN.
     """
 
     def __init__(self, columns: Mapping[str, list[Any]] | None = None) -> None:
-        self._columns: dict[str, list[Any]] = {}
-        self.replace(columns or {})
+        self._columns = {
+            name: _map(lambda value: math.nan if value is None else value, values)
+            for name, values in (columns or {}).items()
+        }
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> History:
@@ -40,12 +45,6 @@ class History(Mapping[str, Array]):
         for name, value in row.items():
             plain = value.tolist() if isinstance(value, np.ndarray) else float(value)
             self._columns.setdefault(name, []).append(plain)
-
-    def replace(self, columns: Mapping[str, list[Any]]) -> None:
-        """Hold the values of `columns` (see `to_dict`) instead."""
-        self._columns = {
-            name: _map(lambda value: math.nan if value is None else value, values) for name, values in columns.items()
-        }
 
     def truncate(self, epochs: int) -> None:
         """Forget what came after the first `epochs` epochs."""

@@ -12,7 +12,7 @@ import numpy as np
 from microframe.arrays import Array, Shape
 from microframe.checkpoint import Checkpoint
 from microframe.configuration import Configuration, Training, read_configuration
-from microframe.errors import DataError, ModelFileError, PluginError, UsageError
+from microframe.errors import DataError, ModelFileError, ModelPluginError, PluginError, UsageError
 from microframe.evaluation import BATCH_ROWS, evaluate, fuse, metrics_beside, outputs
 from microframe.frames import in_order
 from microframe.history import History
@@ -351,7 +351,8 @@ class Model:
             path: the file.
             mmap: whether weights are views of the file instead of copies: a large model is there at once, and processes
                 share its memory. They are read-only; training, or asking the network for its `parameters`, copies
-                them. Windows lets nobody replace a file that is mapped.
+                them. Saving over the file leaves them as they are, but a program that cuts the file short in place
+                ends this process (SIGBUS). Windows lets nobody replace a file that is mapped.
             sha256: what the digest of the file itself must be, in hexadecimal; checked before anything is read from it.
             check: whether the digests of the tensors are checked, and that weights are finite; default True, but for
                 `mmap`, where that would read everything.
@@ -361,8 +362,8 @@ class Model:
 
         Raises:
             ModelFileError: it is refused; `ModelFileError.code` says why.
-            PluginError: a plugin that provides one of the model's parts is missing, broken or too old; the message has
-                the line that installs all that is missing.
+            ModelPluginError: a plugin that provides one of the model's parts is missing, broken or too old; the message
+                has the line that installs all that is missing. It is a `PluginError` as well.
         """
         if isolate:
             from microframe.storage.isolation import read_in_isolation
@@ -372,13 +373,15 @@ class Model:
         checks = not mmap if check is None else check
         with ModelFile(path, sha256=sha256, check=checks, allow_nonfinite=allow_nonfinite) as file:
             manifest = read_manifest(file)
-            stored = StoredConfiguration(file.path, manifest.config, manifest.providers)
+            stored = manifest.configuration(file.path)
             try:
                 model._set_up(stored.network())
                 model._configuration, model._stored = None, stored
                 model._network = unpack(file, manifest, model, mmap=mmap)
-            except (ModelFileError, PluginError, UsageError):
+            except ModelFileError:
                 raise
+            except PluginError as error:
+                raise ModelPluginError(path, Code.PLUGIN, "/manifest", f"{path}: {error}") from error
             except Exception as error:
                 # a component may raise anything at values that it would not have saved
                 raise ModelFileError(path, Code.CONFIG, "/manifest", f"not valid here: {error}") from error
@@ -410,7 +413,7 @@ class Model:
         if self._network is None and input_shape is None:
             raise UsageError("the model is not built: give summary the shape of one input sample")
         network = self._network or Network(self.layers, input_shape or (), self.dtype)
-        return Summary(network)
+        return Summary.of(network)
 
     def __repr__(self) -> str:
         kinds = ", ".join(layer.type for layer in self.layers)

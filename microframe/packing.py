@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -14,6 +15,7 @@ import numpy as np
 from microframe.arrays import Array, Shape
 from microframe.checkpoint import Checkpoint
 from microframe.errors import ModelFileError, UsageError
+from microframe.graph import INPUT
 from microframe.history import History
 from microframe.interfaces.optimizer import ParameterSlice
 from microframe.network import Description, Network
@@ -21,6 +23,7 @@ from microframe.preparation import Parts
 from microframe.providers import Record, to_json
 from microframe.randomness import generator, set_state
 from microframe.storage import Code, ModelFile, Refused, Tensor, check_fields, check_tensors, finite, restored
+from microframe.stored_configuration import StoredConfiguration, name_and_fields
 from microframe.values import NonNegativeInteger, PositiveInteger
 from microframe.version import __version__
 
@@ -42,6 +45,7 @@ def pack(model: Model, checkpoint: Checkpoint | None) -> tuple[dict[str, Any], d
     manifest = {
         "config": configuration,
         "input_shape": list(network.input_shape),
+        "layers": msgspec.to_builtins(describe_layers(network)),
         "classes": _listed(model.classes),
         "feature_names": _listed(model.feature_names),
         "target_names": _listed(model.target_names),
@@ -81,6 +85,35 @@ def _checkpoint_tensors(network: Network, checkpoint: Checkpoint) -> dict[str, A
     return arrays | {f"random/{purpose}": _as_bytes(state) for purpose, state in states}
 
 
+class StoredLayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a manifest has of a layer for those who don't have its class.
+
+    Attributes:
+        name: its name in the network.
+        inputs: the names of the layers that it reads.
+        output_shape: of one sample.
+        trained: those of its arrays that training changes, in the order of the flat vector.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    output_shape: tuple[NonNegativeInteger, ...]
+    trained: tuple[str, ...]
+
+
+def describe_layers(network: Network) -> list[StoredLayer]:
+    """The layers of `network` as its manifest has them."""
+    names = [INPUT, *(node.name for node in network.nodes)]
+    trained: dict[str, list[str]] = {node.name: [] for node in network.nodes}
+    for piece in network.layout:
+        layer, _, array = piece.name.partition("/")
+        trained[layer].append(array)
+    return [
+        StoredLayer(node.name, tuple(names[source] for source in node.sources), shape, tuple(trained[node.name]))
+        for node, shape in zip(network.nodes, network.shapes[1:], strict=True)
+    ]
+
+
 class Progress(msgspec.Struct, forbid_unknown_fields=True):
     """Where the training stands that a file is a checkpoint of; see `microframe.training.Run`."""
 
@@ -101,6 +134,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     """What the manifest of a model has; see `microframe.model.Model` for most of it.
 
     Attributes:
+        layers: what the configured layers are for those who don't have their classes.
         microframe: the version that wrote the file.
         providers: who provided each component, by kind and name.
         progress: where the training stands that the file is a checkpoint of.
@@ -109,6 +143,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
 
     config: dict[str, Any]
     input_shape: Annotated[tuple[NonNegativeInteger, ...], msgspec.Meta(max_length=63)]  # and an axis for the batch
+    layers: list[StoredLayer]
     classes: list[str | bool | int | float] | None
     feature_names: list[str] | None
     target_names: list[str] | None
@@ -126,6 +161,30 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     progress: dict[str, Any] | None
     tensors: dict[str, Tensor]
 
+    def configuration(self, path: Path) -> StoredConfiguration:
+        """The configuration, of the file at `path`."""
+        return StoredConfiguration(path, self.config, self.providers, [layer.name for layer in self.layers])
+
+    def record_of_training(self) -> History:
+        """The history."""
+        return _restored_columns(self.history)
+
+    def last_results(self) -> dict[str, dict[str, Any]]:
+        """Loss and metrics by part."""
+        return {part: _restored_columns(columns).last() for part, columns in self.results.items()}
+
+    def arrays(self) -> dict[str, dict[str, Tensor]]:
+        """The weights, trained or not, by layer and name."""
+        arrays: dict[str, dict[str, Tensor]] = {layer.name: {} for layer in self.layers}
+        for path, tensor in self.tensors.items():
+            group, _, rest = path.partition("/")
+            if group == "weights":
+                layer, _, name = rest.partition("/")
+                if layer not in arrays or not name or "/" in name:
+                    raise Refused(Code.TENSORS, f"/{path}", "a tensor, where the configured layers have none")
+                arrays[layer][name] = tensor
+        return arrays
+
 
 def read_manifest(file: ModelFile) -> Manifest:
     """The manifest of a model.
@@ -137,9 +196,10 @@ def read_manifest(file: ModelFile) -> Manifest:
     with file.naming():
         if has_more_values(manifest.config, MOST_VALUES):
             raise Refused(Code.CONFIG, "/manifest", f"a configuration of more than {MOST_VALUES} values")
+        _check_layers(manifest)
         if manifest.progress is not None:
             check_fields(restored(manifest.progress), Progress)
-        _check_numbers(manifest.fill, "fill")
+        _check_numbers(manifest.fill or [], "fill")
         for name, columns in {"history": manifest.history, **manifest.results}.items():
             _check_columns(columns, name)
     return manifest
@@ -156,19 +216,44 @@ def has_more_values(value: Any, most: int) -> bool:
     return count > most
 
 
+def _check_layers(manifest: Manifest) -> None:
+    """Check all of the table of layers that can be checked without their classes."""
+    configured = manifest.config.get("layers")
+    if not isinstance(configured, list) or len(configured) != len(manifest.layers):
+        raise Refused(Code.CONFIG, "/manifest", f"not the {len(manifest.layers)} layers that the table has")
+    arrays = manifest.arrays()
+    if len(arrays) < len(manifest.layers):
+        raise Refused(Code.CONFIG, "/manifest", "two layers of one name")
+    known = {INPUT}
+    for values, layer in zip(configured, manifest.layers, strict=True):
+        if not _is_configured(layer, values) or not known.issuperset(layer.inputs):
+            raise Refused(Code.CONFIG, "/manifest", f"another layer than {layer.name[:80]!r}, which the table has")
+        for name in layer.trained:
+            if name not in arrays[layer.name]:
+                raise Refused(Code.TENSORS, f"/weights/{layer.name}/{name}", "nothing, where the layer has an array")
+        known.add(layer.name)
+
+
+def _is_configured(layer: StoredLayer, values: Any) -> bool:
+    """Whether `values` may be the configuration of `layer`, as far as can be told without its class."""
+    reference, fields = name_and_fields(values)
+    inputs = fields.get("inputs") or list(layer.inputs)
+    return reference is not None and fields.get("name") in (None, layer.name) and inputs == list(layer.inputs)
+
+
 def _check_columns(columns: list[tuple[str, list[Any]]], place: str) -> None:
     names, values = [name for name, _ in columns], [column for _, column in columns]
     if len(set(names)) < len(names) or len({len(column) for column in values}) > 1:
         raise Refused(Code.MANIFEST_FIELD, "/manifest", f"{place[:80]!r} with a name twice, or columns of two lengths")
-    _check_numbers(values, place)
+    _check_numbers(restored(values), place)
 
 
 def _check_numbers(value: Any, place: str) -> None:
-    """Check that there is nothing in lists of lists but numbers, and null for those that aren't finite."""
+    """Check that there is nothing in lists of lists but numbers."""
     if isinstance(value, list):
         for element in value:
             _check_numbers(element, place)
-    elif isinstance(value, bool) or not isinstance(value, int | float | None):
+    elif isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused(Code.MANIFEST_FIELD, "/manifest", f"{value!r:.80} in {place[:80]!r} where a number should be")
 
 
@@ -185,6 +270,10 @@ def unpack(file: ModelFile, manifest: Manifest, model: Model, *, mmap: bool = Fa
         return {path: file.map(f"weights/{path}") for path in paths} if mmap else None
 
     network = Network(model.layers, manifest.input_shape, model.dtype, choose=choose)
+    with file.naming():
+        for here, stored in zip(describe_layers(network), manifest.layers, strict=True):
+            if here != stored:
+                raise Refused(Code.CONFIG, "/manifest", f"another layer than {stored}, which the table has: {here}")
     if not mmap:
         file.read_into({f"weights/{path}": array for path, array in weights(network).items()})
     model.classes = _tuple(manifest.classes)
@@ -194,8 +283,8 @@ def unpack(file: ModelFile, manifest: Manifest, model: Model, *, mmap: bool = Fa
     model.delimiter = manifest.delimiter
     model.is_single_value, model.data_digest = manifest.single_value, manifest.data_digest
     model.fill = _read_fill(manifest.fill, network.input_shape)
-    model.history = History(dict(manifest.history))
-    model.results = {part: History(dict(values)).last() for part, values in manifest.results.items()}
+    model.history = manifest.record_of_training()
+    model.results = manifest.last_results()
     model.records = {name: file.read(f"records/{name}") for name in file.paths("records")}
     if file.paths("splits"):
         paths = [f"splits/{part}" for part in _PARTS]
@@ -203,7 +292,7 @@ def unpack(file: ModelFile, manifest: Manifest, model: Model, *, mmap: bool = Fa
         model.parts = Parts(*(file.read(path).astype(np.intp) for path in paths))
     model.is_fitted = manifest.fitted
     if manifest.progress is not None:
-        _expect_checkpoint(file, network)
+        _expect_checkpoint(file, network, manifest.progress["samples"])
         again = partial(ModelFile, file.path.absolute(), allow_nonfinite=file.allow_nonfinite)
         model.checkpoint = partial(_read_checkpoint, again, file.sha256, network.layout)
     return network
@@ -219,8 +308,10 @@ def _read_fill(values: list[Any] | None, input_shape: Shape) -> Array | None:
     return fill
 
 
-def _expect_checkpoint(file: ModelFile, network: Network) -> None:
+def _expect_checkpoint(file: ModelFile, network: Network, samples: int) -> None:
     """Refuse the file if the arrays of its checkpoint aren't of the shapes that the network's training has."""
+    outputs = ((samples, *network.output_shape), network.dtype)
+    file.expect({f"progress/{name}": outputs for name in file.paths("progress") if name == "outputs"}, "progress")
     vector = ((network.parameter_count,), network.dtype)
     described = {
         f"optimizer/state/{layer}/{name}": (array.shape, array.dtype)
@@ -289,7 +380,11 @@ def weights(network: Network) -> dict[str, Array]:
 
 def _pairs(history: History) -> list[tuple[str, list[Any]]]:
     """The columns of a history in their order, which the sorted keys of canonical JSON would lose."""
-    return list(history.to_dict().items())
+    return [(name, finite(column.tolist())) for name, column in history.items()]
+
+
+def _restored_columns(pairs: list[tuple[str, list[Any]]]) -> History:
+    return History({name: restored(column) for name, column in pairs})
 
 
 def _listed(values: tuple[Any, ...] | None) -> list[Any] | None:

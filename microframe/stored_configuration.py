@@ -11,7 +11,6 @@ import copy
 import dataclasses
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -22,6 +21,7 @@ from microframe.configuration import Configuration
 from microframe.errors import (
     ConfigError,
     ModelFileError,
+    ModelPluginError,
     PluginError,
     Problem,
     ProviderVersionWarning,
@@ -65,17 +65,21 @@ class StoredConfiguration:
 
     Attributes:
         config: the configuration as plain values.
+        layer_names: what the layers are called, also those whose classes are missing.
         records: who provided each component, by kind and name: ``"layer:dense"``.
 
     Args:
         path: the file.
-        config, records: what the attributes are.
+        config, records, layer_names: what the attributes are.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any], records: dict[str, Record]) -> None:
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], records: dict[str, Record], layer_names: Sequence[str]
+    ) -> None:
         self._path = path
         self.config = config
         self.records = records
+        self.layer_names = layer_names
 
     def network(self) -> Configuration:
         """The configuration without the parts that only training needs, whose plugins are not looked for.
@@ -84,7 +88,7 @@ class StoredConfiguration:
 
         Raises:
             ModelFileError: it is not valid for the classes that are installed.
-            PluginError: what provides some of it is missing, broken or too old; the message has all of that.
+            ModelPluginError: what provides some of it is missing, broken or too old; the message has all of that.
         """
         return self._read({"layers": self.config["layers"], "dtype": self.config["dtype"]})
 
@@ -93,7 +97,7 @@ class StoredConfiguration:
         warned = {registry.provider(type(component)).distribution for component in components(layers)}
         return self._read({**self.config, "layers": layers}, warned)
 
-    def missing(self, *, training: bool = True) -> PluginError | None:
+    def missing(self, *, training: bool = True) -> ModelPluginError | None:
         """What the configuration needs of plugins that are not within reach, for which none is imported; or None.
 
         Args:
@@ -101,11 +105,7 @@ class StoredConfiguration:
         """
         reading = _Reading(self.records)
         reading.look_for_missing(self.config if training else {"layers": self.config["layers"]})
-        return PluginError(self._describe(reading)) if reading.problems else None
-
-    def layer_names(self) -> list[str]:
-        """What the layers are called, also those whose classes are missing."""
-        return _layer_names(self.config["layers"])
+        return self._unavailable(reading) if reading.problems else None
 
     def with_layers(self, layers: tuple[interfaces.Layer, ...]) -> tuple[Mapping[str, Any], dict[str, Record]]:
         """The configuration and the records for a file that is written anew.
@@ -126,12 +126,12 @@ class StoredConfiguration:
         reading = _Reading(self.records)
         current = reading.fields(values, Configuration, ())
         if reading.problems:
-            raise PluginError(self._describe(reading)) from reading.cause
+            raise self._unavailable(reading) from reading.cause
         self._warn(reading, warned)
         try:
             return Configuration.parse(current, _MOST_PROBLEMS)
         except PluginError as error:
-            raise PluginError(f"{self._path}: {error}") from error
+            raise self._unavailable(f"{self._path}: {error}") from error
         except ConfigError as error:
             raise self._invalid(ConfigError(map(_printable, error.problems))) from error
         except Exception as error:
@@ -140,6 +140,10 @@ class StoredConfiguration:
 
     def _invalid(self, error: Exception) -> ModelFileError:
         return ModelFileError(self._path, Code.CONFIG, "/manifest", f"not valid here: {error}")
+
+    def _unavailable(self, found: _Reading | str) -> ModelPluginError:
+        text = found if isinstance(found, str) else self._describe(found)
+        return ModelPluginError(self._path, Code.PLUGIN, "/manifest", text)
 
     def _describe(self, reading: _Reading) -> str:
         lines = [f"{self._path}: {reason}: {self._name_all(places)}" for reason, places in reading.problems.items()]
@@ -167,7 +171,7 @@ class StoredConfiguration:
         path = format_path(_printable_path(place))
         if place[0] != "layers":
             return path
-        return f"{printable(self.layer_names()[int(place[1])])} ({path})"
+        return f"{printable(self.layer_names[int(place[1])])} ({path})"
 
 
 class _Reading:
@@ -209,7 +213,7 @@ class _Reading:
         return value
 
     def _component(self, value: Any, kind: type[Component], path: Place) -> Any:
-        name, fields = _name_and_fields(value)
+        name, fields = name_and_fields(value)
         key = f"{kind.kind}:{name}"
         if key not in self._records:  # the value is not one that was saved: parsing says what is wrong with it
             return value
@@ -257,7 +261,7 @@ class _Reading:
         Without it nobody knows which fields hold components, but a qualified name that the file records is hardly
         anything else.
         """
-        name, _ = _name_and_fields(value)
+        name, _ = name_and_fields(value)
         for kind, interface in _INTERFACES.items():
             if name is not None and "." in name and f"{kind}:{name}" in self._records:
                 yield f"{kind}:{name}", interface, path
@@ -302,29 +306,13 @@ def _printable_path(path: Place) -> Place:
     return tuple(printable(step) if isinstance(step, str) else step for step in path)
 
 
-def _name_and_fields(value: Any) -> tuple[str | None, dict[str, Any]]:
+def name_and_fields(value: Any) -> tuple[str | None, dict[str, Any]]:
     """The name of a component and its fields, as they were saved; None for anything else."""
     if isinstance(value, str):
         return value, {}
     if isinstance(value, Mapping) and isinstance(value.get("type"), str):
         return value["type"], {name: field for name, field in value.items() if name != "type"}
     return None, {}
-
-
-def _layer_names(layers: Sequence[Any]) -> list[str]:
-    """The names that `microframe.graph` gives the layers of a network, for those whose classes may be missing."""
-    named = [(fields.get("name"), str(kind)) for kind, fields in map(_name_and_fields, layers)]
-    taken = {name for name, _ in named if name is not None}
-    counts: Counter[str] = Counter()
-    names = []
-    for name, reference in named:
-        chosen, kind = name, reference.rpartition(".")[2]
-        while chosen is None:
-            counts[kind] += 1
-            candidate = f"{kind}_{counts[kind]}"
-            chosen = candidate if candidate not in taken else None
-        names.append(chosen)
-    return names
 
 
 def _texts(value: Any) -> Iterator[str]:

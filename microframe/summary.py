@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from microframe.arrays import Shape
+from microframe.arrays import Array, Shape
 from microframe.component import Component
+from microframe.graph import INPUT, Node
 from microframe.network import Network
 from microframe.plugins import STANDARD
 from microframe.registry import registry
@@ -15,50 +17,69 @@ from microframe.text_table import format_table
 
 @dataclass(frozen=True)
 class Row:
-    """One layer of a summary."""
+    """One layer of a summary.
+
+    Attributes:
+        name: its name in the network.
+        type: the name of its class.
+        inputs: the names of the layers that it reads.
+        output_shape: of one sample.
+        arrays: the shapes of its arrays, trained or not, by name.
+        parameters: how many numbers training changes.
+        state: how many numbers beside them are saved.
+        bytes: what both take in memory.
+        provider: ``"standard (microframe 1.0)"``.
+        origin: the same for a narrow column; see `format_origin`.
+    """
 
     name: str
     type: str
     inputs: tuple[str, ...]
     output_shape: Shape
+    arrays: Mapping[str, Shape]
     parameters: int
     state: int
+    bytes: int
     provider: str
     origin: str
 
 
+@dataclass(frozen=True, repr=False)
 class Summary:
     """The layers of a network with shapes and sizes; its ``str`` is a table.
 
     Attributes:
-        rows: a row for each layer.
         input_shape: of one sample.
-        parameters: how many numbers training changes.
-        state: how many numbers beside them are saved.
-        bytes: what both take in memory.
+        rows: a row for each layer.
     """
 
-    def __init__(self, network: Network) -> None:
-        names = ["input", *(node.name for node in network.nodes)]
-        weights = network.weights
-        self.input_shape = network.input_shape
-        self.rows = [
-            Row(
-                node.name,
-                node.layer.type,
-                tuple(names[source] for source in node.sources),
-                network.shapes[index + 1],
-                sum(array.size for array in weights[node.name].values()),
-                sum(array.size for array in network.state[node.name].values()),
-                str(registry.provider(type(node.layer))),
-                origin_of(node.layer),
-            )
-            for index, node in enumerate(network.nodes)
-        ]
-        self.parameters = sum(row.parameters for row in self.rows)
-        self.state = sum(row.state for row in self.rows)
-        arrays = (array for views in (weights, network.state) for own in views.values() for array in own.values())
-        self.bytes = sum(array.nbytes for array in arrays)
+    input_shape: Shape
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def of(cls, network: Network) -> Summary:
+        """The summary of `network`."""
+        names, weights = [INPUT, *(node.name for node in network.nodes)], network.weights
+        rows = []
+        for node, shape in zip(network.nodes, network.shapes[1:], strict=True):
+            inputs = tuple(names[source] for source in node.sources)
+            rows.append(_row(node, inputs, shape, weights[node.name], network.state[node.name]))
+        return cls(network.input_shape, tuple(rows))
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers training changes."""
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def state(self) -> int:
+        """How many numbers beside them are saved."""
+        return sum(row.state for row in self.rows)
+
+    @property
+    def bytes(self) -> int:
+        """What both take in memory."""
+        return sum(row.bytes for row in self.rows)
 
     def cells(self) -> list[tuple[str, ...]]:
         """The table, its head first."""
@@ -74,7 +95,7 @@ class Summary:
             )
             for row in self.rows
         ]
-        return [head, ("input", "", "", format_shape(self.input_shape), "", ""), *body]
+        return [head, (INPUT, "", "", format_shape(self.input_shape), "", ""), *body]
 
     def total(self) -> str:
         """The last line: what all layers have together."""
@@ -92,6 +113,24 @@ class Summary:
         rows = [f"<tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in head)}</tr>"]
         rows += [f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in body]
         return f"<table>{''.join(rows)}</table><p>{html.escape(self.total())}</p>"
+
+
+def _row(
+    node: Node, inputs: tuple[str, ...], output_shape: Shape, trained: Mapping[str, Array], others: Mapping[str, Array]
+) -> Row:
+    arrays = {**trained, **others}
+    return Row(
+        node.name,
+        node.layer.type,
+        inputs,
+        output_shape,
+        {name: array.shape for name, array in arrays.items()},
+        sum(array.size for array in trained.values()),
+        sum(array.size for array in others.values()),
+        sum(array.nbytes for array in arrays.values()),
+        str(registry.provider(type(node.layer))),
+        origin_of(node.layer),
+    )
 
 
 def origin_of(component: Component) -> str:

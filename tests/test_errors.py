@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import microframe
-from microframe.errors import ConfigError, MicroframeError, ModelFileError, Problem, format_path, nearest, one_of
+from microframe.errors import (
+    ConfigError,
+    MicroframeError,
+    ModelFileError,
+    ModelPluginError,
+    PluginError,
+    Problem,
+    format_path,
+    nearest,
+    one_of,
+)
 
 ERRORS = {
     "UsageError": 2,
@@ -125,3 +137,16 @@ def test_a_model_file_error_shows_no_more_of_a_file_than_can_be_read_and_nothing
     assert error.found == "a" * 797 + "..."
     assert str(error) == f"model.h5: {error.where}: {error.found} [E_CONFIG]"
     assert ModelFileError("model.h5", "E_CONFIG", "/", "one\ntwo größe").found == "one\ntwo größe"
+
+
+@pytest.mark.parametrize("kind", [ModelFileError, ModelPluginError])
+def test_what_is_wrong_with_a_model_file_comes_out_of_another_process_as_it_was(kind):
+    error = kind("model.h5", "E_ALIAS", "/weights", "a group inside itself")
+    twin = pickle.loads(pickle.dumps(error))
+    assert (type(twin), str(twin), vars(twin)) == (kind, str(error), vars(error))
+
+
+def test_a_missing_plugin_of_a_model_file_is_an_error_of_both_and_exits_as_a_missing_plugin_does():
+    assert issubclass(ModelPluginError, ModelFileError)
+    assert issubclass(ModelPluginError, PluginError)
+    assert microframe.ModelPluginError.exit_code == 5

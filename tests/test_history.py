@@ -95,13 +95,6 @@ def test_every_history_survives_its_plain_form(columns):
         np.testing.assert_array_equal(twin[name], expected)
 
 
-def test_its_content_can_be_replaced():
-    history = trained()
-    history.replace({"loss": [1.0, None, 3.0]})
-    assert list(history) == ["loss"]
-    np.testing.assert_array_equal(history["loss"], [1, math.nan, 3])
-
-
 def test_it_shows_its_last_epoch():
     assert repr(trained()) == "History(2 epochs; last: loss=nan, recall=0.5 nan, epoch=2)"
 

@@ -13,6 +13,7 @@ import pytest
 import microframe
 from microframe.configuration import Configuration
 from microframe.errors import ModelFileError, UsageError
+from microframe.history import History
 from microframe.model import Model
 from microframe.packing import pack, weights
 from microframe.registry import registry
@@ -191,10 +192,17 @@ def test_a_model_without_classes_or_training_comes_back(tmp_path):
     assert (twin.classes, twin.parts, twin.checkpoint, twin.records, twin.history.epochs) == (None, None, None, {}, 0)
 
 
-def test_a_history_with_values_that_are_not_finite_is_saved(tmp_path):
+def test_values_that_are_not_finite_come_back_as_they_were(tmp_path):
     model, _ = trained()
-    model.history.replace({"loss": [1.0, float("nan")], "recall": [[1.0, float("inf")], [0.5, 0.25]]})
-    np.testing.assert_array_equal(reloaded(model, tmp_path).history["loss"], [1.0, np.nan])
+    columns = {"loss": [1.0, np.nan, -np.inf], "recall": [[1.0, np.inf], [0.5, 0.25], [np.nan, 0.0]]}
+    model.history = History(columns)
+    model.results = {"test": {"loss": np.inf, "recall": np.array([np.nan, 1.0])}}
+    again = reloaded(model, tmp_path)
+    assert list(again.history) == list(columns)
+    for name, column in columns.items():
+        np.testing.assert_array_equal(again.history[name], column)
+    assert again.results["test"]["loss"] == np.inf
+    np.testing.assert_array_equal(again.results["test"]["recall"], [np.nan, 1.0])
 
 
 def test_saving_what_was_loaded_gives_the_same_bytes(tmp_path):
@@ -288,7 +296,7 @@ REQUIRED = ("config", "input_shape", "classes", "fill", "history", "results", "p
         (put_layer(1, units=5), TENSORS, "/weights/dense_1/kernel: <f4 of shape (3, 4), where the layers have"),
         (put_layer(1, units=10**14), TENSORS, "/weights/dense_1/kernel: <f4 of shape (3, 4), where the layers have"),
         (put_layer(1, units=-1), CONFIG, "layers[1].units: expected a whole number of at least 1, received -1"),
-        (put_layer(1, name="other"), TENSORS, "/weights/dense_2/bias: a tensor, where the configured layers have none"),
+        (put_layer(1, name="other"), CONFIG, "/manifest: another layer than 'dense_1', which the table has"),
         (put_layer(1, field_of_tomorrow=1), CONFIG, "layers[1].field_of_tomorrow: expected one of 'units', "),
         (put_layer(1, activation="activation_of_tomorrow"), CONFIG, "the name of a known activation"),
         (

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 
-NEEDS = "PluginError model.h5: the activation 'swish.swish' needs the plugin 'swish'"
+NEEDS = "ModelPluginError model.h5: the activation 'swish.swish' needs the plugin 'swish'"
 PLACE = ": dense_1 (layers[0].activation)"
 
 TRAIN = """
@@ -131,7 +131,7 @@ def test_a_local_class_predicts_where_it_is_registered_and_is_named_where_it_is_
     assert run_python(local, "registered", "load", site=tmp_path).stdout == "Mine()\n"
     missing = run_python(local, "unregistered", "load", site=tmp_path).stdout
     assert missing == (
-        "PluginError model.h5: the activation 'local.mine' is a class of the module '__main__', where it was passed to "
-        "microframe.register: do that here too, or provide it from a plugin, which --plugin loads: "
+        "ModelPluginError model.h5: the activation 'local.mine' is a class of the module '__main__', where it was "
+        "passed to microframe.register: do that here too, or provide it from a plugin, which --plugin loads: "
         "dense_1 (layers[0].activation)\n"
     )

@@ -22,7 +22,7 @@ def summary(dtype="float32"):
         Dense(1000, name="other", inputs=("standardize_1",)),
         Add(inputs=("wide", "other")),
     ]
-    return Summary(Network(layers, (4, 2), dtype))
+    return Summary.of(Network(layers, (4, 2), dtype))
 
 
 def test_a_row_for_each_layer_says_what_it_is_reads_and_holds():
@@ -40,7 +40,7 @@ def test_a_row_for_each_layer_says_what_it_is_reads_and_holds():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_totals_are_those_of_the_network(dtype):
     network = Network([BatchNorm(), Dense(3)], (5,), dtype)
-    total = Summary(network)
+    total = Summary.of(network)
     assert total.parameters == network.parameters.size == 2 * 5 + 6 * 3
     assert total.state == sum(array.size for array in network.state["batch_norm_1"].values())
     assert total.bytes == (total.parameters + total.state) * np.dtype(dtype).itemsize
@@ -63,7 +63,7 @@ def test_it_prints_as_a_table():
 
 
 def test_values_that_no_layer_fits_are_not_mentioned():
-    assert Summary(Network([Dense(1)], (1,))).total() == "2 parameters, 8 bytes"
+    assert Summary.of(Network([Dense(1)], (1,))).total() == "2 parameters, 8 bytes"
 
 
 def test_it_is_a_table_in_a_notebook():
@@ -92,7 +92,7 @@ class Twice(Layer):
 def test_a_layer_that_is_not_standard_says_whose_it_is(monkeypatch):
     monkeypatch.setattr("microframe.summary.registry", Registry())
     microframe.summary.registry.register(Twice)
-    (twice, dense) = Summary(Network([Twice(), Dense(1)], (1,))).rows
+    (twice, dense) = Summary.of(Network([Twice(), Dense(1)], (1,))).rows
     assert (twice.origin, dense.origin) == ("local", f"microframe {__version__}")
 
 

@@ -10,20 +10,20 @@ import click
 
 from microframe.cli.options import common_options, json_option, model_file_options, refuse_model_file_options
 from microframe.cli.output import format_cell, missing_report, print_json, print_table
-from microframe.errors import DataError, PluginError, UsageError
+from microframe.errors import DataError, UsageError
 from microframe.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from microframe.arrays import Shape
-    from microframe.contents import Contents, StoredLayer
+    from microframe.contents import Contents
     from microframe.history import History
     from microframe.model import Model
     from microframe.providers import Record
-    from microframe.summary import Row, Summary
+    from microframe.summary import Summary
 
-_LAYER = ("name", "type", "inputs", "output_shape", "parameters", "state", "provider")
+_LAYER = ("name", "type", "inputs", "output_shape", "arrays", "parameters", "state", "provider")
 _DIGESTS = {"sha256": "SHA-256 of the file", "manifest_sha256": "SHA-256 of the manifest, which names the model"}
 
 
@@ -52,7 +52,7 @@ def command(ctx: click.Context, /, file: str, input_shape: Shape | None, as_json
     """Show the layers, shapes and sizes of the network in FILE, and where each part comes from.
 
     FILE is a configuration or a model file. Of a model file the digests and the training history are shown as well; all
-    of it is checked, and it may need plugins that are missing.
+    of it is checked. Plugins that it needs are not imported, and may be missing.
     """
     path = Path(file)
     if path.suffix == ".h5":
@@ -146,17 +146,12 @@ def _shape_of_data(model: Model) -> Shape:
 
 
 def _of_contents(contents: Contents) -> _Inspection:
-    """A model file: with what the classes of its layers say of them or, where a plugin is missing, from it alone."""
+    """A model file, of which no plugin is imported."""
     manifest, missing = contents.manifest, contents.configuration.missing()
-    summary = None
-    try:
-        summary = contents.model.summary()
-    except PluginError as error:
-        missing = missing or error
     digests = {name: getattr(contents, name) for name in _DIGESTS}
     report = {
         **digests,
-        **_summarized(summary, contents),
+        **_summarized(contents.summary),
         "providers": _provider_report(manifest.providers),
         "classes": manifest.classes,
         "feature_names": manifest.feature_names,
@@ -169,51 +164,20 @@ def _of_contents(contents: Contents) -> _Inspection:
     lines = [f"classes: {', '.join(map(str, manifest.classes))}"] if manifest.classes is not None else []
     lines += [f"{label}: {digests[name]}" for name, label in _DIGESTS.items()]
     if missing is not None:
-        use = "training takes" if summary is not None else "the layers' shapes, predictions and training take"
+        use = "predictions and training take" if contents.configuration.missing(training=False) else "training takes"
         lines += [f"{use} what is missing here:", *str(missing).splitlines()]
-    table, total = (summary.cells(), summary.total()) if summary is not None else _stored_table(contents)
-    return _Inspection(report, table, total, manifest.providers, contents.history, lines)
+    summary = contents.summary
+    return _Inspection(report, summary.cells(), summary.total(), manifest.providers, contents.history, lines)
 
 
-def _stored_table(contents: Contents) -> tuple[list[tuple[str, ...]], str]:
-    """The layers, with their arrays in place of the shapes that only their classes know; and what they have in all."""
-    from microframe.graph import INPUT
-    from microframe.summary import format_bytes, format_origin, format_shape
-
-    rows: list[tuple[str, ...]] = [("layer", "type", "inputs", "arrays", "values", "from")]
-    rows.append((INPUT, "", "", format_shape(contents.manifest.input_shape), "", ""))
-    for layer in contents.layers:
-        arrays = ", ".join(f"{name} {_extents(tensor.shape)}" for name, tensor in layer.arrays.items())
-        record = layer.record
-        origin = format_origin(record.plugin, record.distribution, record.distribution_version) if record else ""
-        rows.append((layer.name, layer.type, ", ".join(layer.inputs), arrays, f"{layer.values:,}", origin))
-    values, size = (sum(getattr(layer, what) for layer in contents.layers) for what in ("values", "bytes"))
-    return rows, f"{values:,} parameters and fitted values, {format_bytes(size)}"
-
-
-def _extents(shape: Shape) -> str:
-    """``(64, 10)``, ``(10)``."""
-    return f"({', '.join(map(str, shape))})"
-
-
-def _summarized(summary: Summary | None, contents: Contents | None = None) -> dict[str, Any]:
+def _summarized(summary: Summary | None) -> dict[str, Any]:
     """The layers and their sizes; null stands for what is not known."""
-    stored = contents.layers if contents is not None else ()
-    rows = summary.rows if summary is not None else stored
-    layers = [_layer(row) for row in rows]
-    for layer, own in zip(layers, stored, strict=False):  # of a configuration nothing is stored
-        layer["arrays"] = {name: tensor.shape for name, tensor in own.arrays.items()}
-    source = summary or (contents and contents.manifest)
     return {
-        "input_shape": source.input_shape if source else None,
-        "layers": layers,
+        "input_shape": summary.input_shape if summary else None,
+        "layers": [{name: getattr(row, name) for name in _LAYER} for row in summary.rows] if summary else [],
         "parameters": summary.parameters if summary else None,
-        "bytes": summary.bytes if summary else sum(layer.bytes for layer in stored) if contents else None,
+        "bytes": summary.bytes if summary else None,
     }
-
-
-def _layer(row: Row | StoredLayer) -> dict[str, Any]:
-    return {name: getattr(row, name, None) for name in _LAYER}
 
 
 def _print_with_title(title: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -9,7 +9,7 @@ import click
 
 from microframe.cli.options import allow_nonfinite_option, common_options, isolate_option, json_option
 from microframe.cli.output import missing_report, print_json
-from microframe.errors import ModelFileError, PluginError
+from microframe.errors import ModelFileError, ModelPluginError
 
 
 @click.command("verify")
@@ -51,8 +51,8 @@ def _check(file: str, options: dict[str, Any]) -> dict[str, Any]:
     contents = Contents(file, **options)
     missing = None
     try:
-        contents.model.network  # noqa: B018  # which has been built for the tensors
-    except PluginError as error:
+        contents.check_network()
+    except ModelPluginError as error:
         missing = error
     digests = {"sha256": contents.sha256, "manifest_sha256": contents.manifest_sha256}
     return {"file": file, "ok": True, **digests, "network_checked": missing is None, **missing_report(missing)}

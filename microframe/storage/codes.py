@@ -103,6 +103,8 @@ class Code(StrEnum):
 
     CONFIG = "E_CONFIG"
     """The configuration in the file is not valid."""
+    PLUGIN = "E_PLUGIN"
+    """A plugin of one of the model's parts is missing, broken or too old; nothing is wrong with the file."""
     TENSORS = "E_TENSORS"
     """The tensors are not those that the configured layers have."""
     DIGEST = "E_DIGEST"

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import msgspec
+import numpy as np
 
 from microframe.storage.codes import Code, Refused
 
@@ -45,6 +46,16 @@ class Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: tuple[int, ...]
     sha256: str
     original: str | None = None
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """What they take."""
+        return self.size * np.dtype(self.dtype).itemsize
 
 
 def encode(values: Mapping[str, Any]) -> bytes:

@@ -38,6 +38,8 @@ _HASHERS = 2
 """Threads that compute digests while the file is written; hashing leaves Python's lock to others."""
 _LARGE = 2**18
 """Bytes of a tensor whose digest is worth handing to a thread."""
+_LONG_NAME = 200
+"""Bytes of a name to which no more can be added, as most file systems take 255."""
 _SYNCED = 2**23
 """Bytes after which the disk is set to work, while the next are written and hashed."""
 
@@ -305,7 +307,7 @@ def _replacing(target: Path) -> Iterator[_Stream]:
 def _create_beside(target: Path, mode: int) -> tuple[Path, int]:
     """A new file in the folder of `target`, locked for as long as it is open."""
     while True:
-        temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}.tmp")
+        temporary = target.with_name(f"{_stem(target)}.{os.urandom(8).hex()}.tmp")
         descriptor = os.open(temporary, _NEW_FILE, mode)
         _lock(descriptor)
         if temporary.exists():  # nobody took it for a stale one before it was locked
@@ -313,9 +315,15 @@ def _create_beside(target: Path, mode: int) -> tuple[Path, int]:
         os.close(descriptor)
 
 
+def _stem(target: Path) -> str:
+    """What the names of new files for `target` begin with, so that they are no longer than names may be."""
+    name = os.fsencode(target.name)
+    return f".{target.name}" if len(name) <= _LONG_NAME else f".{hashlib.sha256(name).hexdigest()}"
+
+
 def _remove_stale(target: Path) -> None:
     """Remove what processes that were killed left beside `target`: files like theirs that nobody has locked."""
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.tmp")
+    pattern = re.compile(rf"{re.escape(_stem(target))}\.[0-9a-f]{{16}}\.tmp")
     for name in filter(pattern.fullmatch, os.listdir(target.parent)):
         with contextlib.suppress(OSError):
             descriptor = os.open(target.with_name(name), os.O_RDWR)

@@ -726,7 +726,8 @@ def put(valid, value, *path):
 
 FIELDS = [
     "classes", "config", "data_digest", "delimiter", "feature_names", "fill", "fitted", "history", "input_shape",
-    "microframe", "progress", "providers", "results", "single_value", "target_columns", "target_names", "threshold",
+    "layers", "microframe", "progress", "providers", "results", "single_value", "target_columns", "target_names",
+    "threshold",
 ]  # fmt: skip
 for name in FIELDS:
     refuses(Code.MANIFEST_FIELD, f"no {name}", put, ..., name, structure=False)
@@ -749,9 +750,21 @@ for value, *path in (
     ("|", "delimiter"),
     (0, "single_value"),
     (["1", "2", "3"], "fill"),
+    ([None, None, None], "fill"),
+    ([{"$float": "nan"}] * 3, "fill"),
     ([True, False, True], "fill"),
     ({"loss": [1.0]}, "history"),
     ([["loss", ["a"]]], "history"),
+    ([["loss", [None]]], "history"),
+    (None, "layers"),
+    (["dense_1"], "layers"),
+    (1, "layers", 0, "name"),
+    ("input", "layers", 0, "inputs"),
+    ([4.0], "layers", 0, "output_shape"),
+    ([-4], "layers", 0, "output_shape"),
+    ([0], "layers", 0, "trained"),
+    (..., "layers", 0, "trained"),
+    (1, "layers", 0, "tomorrow"),
     ([["loss", [True]]], "history"),
     ([["loss", [1.0]], ["loss", [1.0]]], "history"),
     ([["loss", [1.0]], ["accuracy", [1.0, 2.0]]], "history"),
@@ -779,7 +792,7 @@ for value, *path in (
     (1, "tensors", KERNEL, "offset"),
     (..., "tensors", KERNEL, "sha256"),
 ):
-    refuses(Code.MANIFEST_FIELD, f"{value!r:.20} as {'.'.join(path)}", put, value, *path, structure=False)
+    refuses(Code.MANIFEST_FIELD, f"{value!r:.20} as {'.'.join(map(str, path))}", put, value, *path, structure=False)
 refuses(Code.MANIFEST_NUMBER, "an object", put, {"$float": "1e999"}, "progress", "loss_sum", structure=False)
 for code, value, *path in (
     (Code.TYPE, "<f8", "tensors", KERNEL, "dtype"),
@@ -806,20 +819,34 @@ def first_layer(**fields):
     return lambda manifest: manifest["config"]["layers"][1].update(fields)
 
 
+def in_table(**fields):
+    return lambda manifest: manifest["layers"][1].update(fields)
+
+
 for name, edit in (
     ("more units", first_layer(units=5)),
     ("very many units", first_layer(units=10**12)),
     ("no bias", first_layer(use_bias=False)),
-    ("another name", first_layer(name="other")),
     ("other inputs", lambda manifest: manifest.update(input_shape=[4])),
     ("very large inputs", lambda manifest: manifest.update(input_shape=[10**6, 10**6, 10**6])),
     ("inputs beyond all numbers", lambda manifest: manifest.update(input_shape=[2**70])),
     ("float64", lambda manifest: manifest["config"].update(dtype="float64")),
-    ("a layer more", lambda manifest: manifest["config"]["layers"].append({"type": "dense", "units": 10**9})),
-    ("a layer less", lambda manifest: manifest["config"]["layers"].pop()),
+    ("an array that the table of layers has alone", in_table(trained=["a"])),
+    ("another name in the table of layers", in_table(name="other")),
 ):
     refuses(Code.TENSORS, name, Valid.edit, edit, structure=False)
 for name, edit in (
+    ("another name", first_layer(name="other")),
+    ("a layer more", lambda manifest: manifest["config"]["layers"].append({"type": "dense", "units": 10**9})),
+    ("a layer less", lambda manifest: manifest["config"]["layers"].pop()),
+    ("a layer that the table has alone", lambda manifest: manifest["layers"].append(manifest["layers"][1])),
+    ("a layer that the table doesn't have", lambda manifest: manifest["layers"].pop()),
+    ("an input below in the table of layers", in_table(inputs=["dense_2"])),
+    ("inputs twice in the table of layers", in_table(inputs=["input"] * 2)),
+    ("another output shape in the table of layers", in_table(output_shape=[5])),
+    ("arrays less in the table of layers", lambda manifest: manifest["layers"][1]["trained"].pop()),
+    ("arrays in another order in the table of layers", lambda manifest: manifest["layers"][1]["trained"].reverse()),
+    ("arrays that are not trained", in_table(trained=[])),
     ("no layers", lambda manifest: manifest["config"].pop("layers")),
     ("no list of layers", lambda manifest: manifest["config"].update(layers={"a": 1})),
     ("a layer of tomorrow", first_layer(type="layer_of_tomorrow")),
@@ -839,20 +866,27 @@ for name, edit in (
     ("a truth value for a number of units", first_layer(units=True)),
     ("no input", lambda manifest: manifest.update(input_shape=[])),
     ("another number of fill values", lambda manifest: manifest.update(fill=[0.5])),
-    ("fill values of nothing", lambda manifest: manifest.update(fill=[None, None, None])),
 ):
     refuses(Code.CONFIG, name, Valid.edit, edit, structure=False)
 
 
 def put_tensor(valid, name, values, **entry):
     with valid.reopened() as file:
-        del file[name]
+        file.pop(name, None)
         file.create_dataset(name, data=values)
     valid.list(name, **{"dtype": values.dtype.str, **entry})
 
 
 refuses(Code.TENSORS, "rows as values", put_tensor, "splits/train", np.zeros(18), structure=False)
 refuses(Code.TENSORS, "rows as a table", put_tensor, "splits/train", np.zeros((18, 1), np.int64), structure=False)
+refuses(
+    Code.TENSORS,
+    "outputs for one sample",
+    put_tensor,
+    "progress/outputs",
+    np.zeros((1, 3), np.float32),
+    structure=False,
+)
 refuses(Code.TENSORS, "one slot", put_tensor, "optimizer/slots/momentum", np.zeros(1, np.float32), structure=False)
 refuses(Code.TENSORS, "state as a table", put_tensor, "random/noise", np.zeros((2, 2), np.uint8), structure=False)
 for value in (math.nan, math.inf, -math.inf):
@@ -966,6 +1000,18 @@ def test_a_state_of_a_generator_that_is_none_is_refused_when_it_is_read(valid, r
     assert (error.code, error.where) == (Code.RANDOM_STATE, f"/random/{name}")
 
 
+def test_a_file_whose_plugin_is_missing_is_refused_by_a_code_with_the_line_that_installs_it(valid):
+    def change(manifest):
+        manifest["providers"]["activation:gone.swish"] = {"plugin": "gone", "distribution": "microframe-gone"}
+        first_layer(activation="gone.swish")(manifest)
+
+    valid.edit(change)
+    with pytest.raises(ModelFileError) as error:
+        microframe.load(valid.path)
+    assert (error.value.code, error.value.where) == (Code.PLUGIN, "/manifest")
+    assert str(error.value).endswith('\npip install "microframe-gone"')
+
+
 def test_a_state_of_another_generator_is_refused(valid, refused):
     state = dict(np.random.MT19937(0).state)
     state["state"] = {"key": state["state"]["key"].tolist(), "pos": 1}
@@ -1001,7 +1047,7 @@ def test_a_file_that_cannot_be_written_has_a_code_as_well(valid):
     assert error.value.code == Code.WRITE
 
 
-OTHERS = {Code.FILE_DIGEST, Code.RANDOM_STATE, Code.CHANGED, Code.ISOLATED, Code.WRITE}
+OTHERS = {Code.FILE_DIGEST, Code.RANDOM_STATE, Code.CHANGED, Code.ISOLATED, Code.PLUGIN, Code.WRITE}
 """The codes that no file has by itself; the tests above reach them."""
 
 

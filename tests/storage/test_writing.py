@@ -193,6 +193,15 @@ def test_two_files_of_the_same_content_have_the_same_bytes(model_file, tmp_path,
     assert (tmp_path / "other.h5").read_bytes() == model_file.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["n" * 255, "ö" * 120 + ".h5"])
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path, name, saved_manifest, saved_tensors):
+    for _ in range(2):
+        write_model_file(tmp_path / name, saved_manifest, saved_tensors)
+    with ModelFile(tmp_path / name) as file:
+        file.verify()
+    assert os.listdir(tmp_path) == [name]
+
+
 def test_a_symbolic_link_is_followed_and_stays(model_file, tmp_path):
     (tmp_path / "folder").mkdir()
     target = model_file.rename(tmp_path / "folder" / "real.h5")

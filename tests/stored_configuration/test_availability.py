@@ -256,7 +256,8 @@ def test_a_file_cannot_forge_lines_of_the_error_that_names_what_is_missing(site,
         manifest["providers"][f"activation:parts.{FORGED}"] = record | {"distribution": FORGED}
         inner = {FORGED: f"parts.{FORGED}"}
         layer = {"type": "dense", "name": FORGED, "activation": {"type": f"parts.{FORGED}", FORGED: [inner]}}
-        manifest["config"]["layers"] = [layer]
+        manifest["config"]["layers"].append(layer)
+        manifest["layers"].append({"name": FORGED, "inputs": [], "output_shape": [], "trained": []})
 
     file.edit(forge)
     (line,) = refusal(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,6 +120,27 @@ def _mutate_config(values: dict[str, Any], rng: random.Random) -> None:
         lambda: values["config"].update(dtype=rng.choice(("float32", "float64", "float16", "int64", 4))),
     )
     rng.choice(changes)()
+    if rng.random() < 0.7:
+        _mend_table(values, layers)
+
+
+def _mend_table(values: dict[str, Any], layers: list[Any]) -> None:
+    """Make the table of layers that of the configuration, which only the classes of the layers can then tell apart."""
+    table = values.get("layers")
+    if not isinstance(table, list) or not all(isinstance(entry, dict) for entry in table):
+        return
+    known = {entry.get("name"): entry for entry in table if isinstance(entry.get("name"), str)}
+    above, counts, mended = "input", Counter[str](), []
+    for layer in layers:
+        fields = layer if isinstance(layer, dict) else {"type": layer}
+        kind = str(fields.get("type"))
+        counts[kind] += 1
+        name = fields.get("name") or f"{kind}_{counts[kind]}"
+        entry = known.get(name, {}) if isinstance(name, str) else {}
+        new = {"name": name, "inputs": fields.get("inputs") or [above], "output_shape": [3], "trained": []}
+        mended.append(new | {key: entry[key] for key in ("output_shape", "trained") if key in entry})
+        above = name
+    values["layers"] = mended
 
 
 def _nested(value: Any, levels: int, rng: random.Random) -> Any:
