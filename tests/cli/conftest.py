@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,17 +90,45 @@ def run_process(command: Sequence[object], *, cwd: Path, stdin: str = "", **vari
         timeout=60,
         check=False,
     )
-    assert "Traceback" not in process.stderr
-    assert "this is a bug" not in process.stderr
-    return Result(process.returncode, process.stdout, process.stderr)
+    return checked(Result(process.returncode, process.stdout, process.stderr))
+
+
+def checked(result: Result) -> Result:
+    assert "Traceback" not in result.stderr
+    assert "this is a bug" not in result.stderr
+    return result
+
+
+@pytest.fixture(scope="session")
+def warm_processes() -> Iterator[subprocess.Popen[str] | None]:
+    """A process that forks one with the imports done for each command, where systems can; see warm_processes.py."""
+    if not hasattr(os, "fork"):
+        yield None
+        return
+    command = [sys.executable, str(Path(__file__).with_name("warm_processes.py"))]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(command, env=environment(), **pipes) as server:
+        yield server
+        server.stdin.close()
 
 
 @pytest.fixture
-def microframe(tmp_path) -> Process:
-    """Runs ``python -m microframe`` with the given words in the test's own folder."""
+def microframe(tmp_path, tmp_path_factory, warm_processes) -> Process:
+    """Runs ``python -m microframe`` with the given words in the test's own folder.
+
+    Where no variable is given that a process reads when it begins, it has begun already.
+    """
 
     def run(*words: object, stdin: str = "", **variables: str) -> Result:
-        return run_process([*MODULE, *words], cwd=tmp_path, stdin=stdin, **variables)
+        if variables or warm_processes is None:
+            return run_process([*MODULE, *words], cwd=tmp_path, stdin=stdin, **variables)
+        files = [tmp_path_factory.mktemp("process") / name for name in ("stdin", "stdout", "stderr")]
+        for file, content in zip(files, (stdin, "", ""), strict=True):
+            file.write_bytes(content.encode("utf-8"))
+        request = {"words": list(map(str, words)), "folder": str(tmp_path), "environment": environment()}
+        print(json.dumps({**request, "files": list(map(str, files))}), file=warm_processes.stdin, flush=True)
+        code = int(warm_processes.stdout.readline())
+        return checked(Result(code, *(file.read_bytes().decode("utf-8") for file in files[1:])))
 
     return run
 
