@@ -4,20 +4,44 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from microframe.arrays import Shape
+from microframe.arrays import Array, Shape
 from microframe.errors import ConfigError, DataError, Problem
 from microframe.interfaces import Dataset, Layer, Loss
 
 
-def digest_of(target: Any) -> str:
-    """What changes when targets, or their order, do."""
-    values = np.asarray(target)
-    content = values.tobytes() if values.dtype.kind != "O" else repr(values.tolist()).encode()
+@dataclass(frozen=True)
+class DataDigests:
+    """What changes when the data, or the order of the samples, does.
+
+    Attributes:
+        inputs: of the inputs; None for those that are read in blocks, as going through them takes time.
+        targets: of the targets.
+    """
+
+    inputs: str | None
+    targets: str
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> DataDigests:
+        """The digests of a dataset that has targets."""
+        return cls(_digest(dataset.inputs) if _is_in_memory(dataset.inputs) else None, _digest(dataset.target))
+
+
+def _digest(values: Any) -> str:
+    values = np.asarray(values)
+    if values.dtype.kind in "biuf":
+        return hashlib.sha256(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data).hexdigest()
+    content = repr(values.tolist()).encode() if values.dtype.kind == "O" else values.tobytes()
     return hashlib.sha256(content).hexdigest()
+
+
+def _is_in_memory(inputs: Any) -> TypeGuard[Array]:
+    return isinstance(inputs, np.ndarray) and not isinstance(inputs, np.memmap)
 
 
 def check_finite(dataset: Dataset) -> None:
@@ -26,7 +50,7 @@ def check_finite(dataset: Dataset) -> None:
     What is read in blocks is not looked through; there the training itself stops at the first.
     """
     inputs = dataset.inputs
-    if dataset.missing == "mean" or not isinstance(inputs, np.ndarray) or isinstance(inputs, np.memmap):
+    if dataset.missing == "mean" or not _is_in_memory(inputs):
         return
     if inputs.dtype.kind != "f":
         return

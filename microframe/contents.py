@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from microframe.manifest import Manifest, StoredLayer, read_manifest
 from microframe.model import Model
-from microframe.packing import Manifest, StoredLayer, read_manifest
 from microframe.storage import ModelFile, Tensor
 from microframe.stored_configuration import name_and_fields
 from microframe.summary import Row, Summary, format_origin
@@ -43,12 +43,9 @@ class Contents:
         isolate: bool = False,
     ) -> None:
         self.path = Path(path)
-        if isolate:
-            from microframe.storage.isolation import read_in_isolation
-
-            sha256 = read_in_isolation(path, sha256=sha256, allow_nonfinite=allow_nonfinite)
-        with ModelFile(path, sha256=sha256, allow_nonfinite=allow_nonfinite) as file:
-            self.sha256 = file.own_sha256() if sha256 is None else sha256.lower()
+        self._allow_nonfinite = allow_nonfinite
+        with ModelFile(path, sha256=sha256, allow_nonfinite=allow_nonfinite, isolate=isolate) as file:
+            self.sha256 = file.own_sha256()
             self.manifest_sha256 = file.sha256
             self.manifest: Manifest = read_manifest(file)
             file.verify()
@@ -57,17 +54,21 @@ class Contents:
         self.history = self.manifest.record_of_training()
         self.results = self.manifest.last_results()
 
-    def check_network(self) -> None:
-        """Check that the configured layers have just these tensors, of which `__init__` has checked the content.
+    def check_model(self) -> None:
+        """Check what takes the classes of the components: their fields, the network's arrays, the checkpoint.
 
         Raises:
-            ModelFileError: they have others, or the file has changed.
-            ModelPluginError: a plugin that provides one of them is missing, broken or too old.
+            ModelFileError: something of it is not valid, or the file has changed.
+            ModelPluginError: a plugin that provides a component is missing, broken or too old; what does not take it
+                has been checked.
         """
-        missing = self.configuration.missing(training=False)
-        if missing is not None:
+        if (missing := self.configuration.missing(training=False)) is not None:
             raise missing
-        Model.load(self.path, mmap=True, sha256=self.sha256)
+        model = Model.load(self.path, mmap=True, sha256=self.sha256, allow_nonfinite=self._allow_nonfinite)
+        model.checkpoint  # noqa: B018  # which is read when it is asked for
+        if (missing := self.configuration.missing()) is not None:
+            raise missing
+        model.configuration  # noqa: B018
 
 
 def _summarize(manifest: Manifest) -> Summary:
@@ -82,16 +83,6 @@ def _summarize(manifest: Manifest) -> Summary:
 def _row(manifest: Manifest, values: Any, layer: StoredLayer, arrays: dict[str, Tensor]) -> Row:
     reference, _ = name_and_fields(values)
     record = manifest.providers.get(f"layer:{reference}")
-    parameters = sum(arrays[name].size for name in layer.trained)
-    return Row(
-        name=layer.name,
-        type=str(reference).rpartition(".")[2],
-        inputs=layer.inputs,
-        output_shape=layer.output_shape,
-        arrays={name: tensor.shape for name, tensor in arrays.items()},
-        parameters=parameters,
-        state=sum(tensor.size for tensor in arrays.values()) - parameters,
-        bytes=sum(tensor.nbytes for tensor in arrays.values()),
-        provider=f"{record.plugin} ({record.origin})" if record else "",
-        origin=format_origin(record.plugin, record.distribution, record.distribution_version) if record else "",
-    )
+    provider = f"{record.plugin} ({record.origin})" if record else ""
+    origin = format_origin(record.plugin, record.distribution, record.distribution_version) if record else ""
+    return Row.of(layer, str(reference).rpartition(".")[2], arrays, provider, origin)

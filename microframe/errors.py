@@ -103,7 +103,7 @@ class ModelFileError(MicroframeError):
 
     def __init__(self, path: object, code: str, where: str, found: str) -> None:
         where, found = _shown(where), _shown(found)
-        super().__init__(f"{path}: {where}: {found} [{code}]")
+        super().__init__(f"{printable(str(path), most=None)}: {where}: {found} [{code}]")
         self.path = path
         self.code = str(code)
         self.where = where

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from microframe.arrays import Array
 from microframe.checkpoint import copy_network, restore_network
-from microframe.checks import check_finite, check_probabilities, digest_of
+from microframe.checks import DataDigests, check_finite, check_probabilities
 from microframe.configuration import Configuration, Data, Training
 from microframe.errors import ConfigError, DataError, Problem, UsageError
 from microframe.frames import column_names, in_order
@@ -146,6 +146,7 @@ def _begin(model: Model, training: Training, data: GivenData, resume: bool, list
     check_finite(dataset)
     if resume:
         check_continues(model, dataset)
+        model.results = {}  # they are of the end of a training
     model.set_training(training)
     labels, model.classes = number_labels(training.loss, dataset.target, model.classes)
     count = int(dataset.inputs.shape[0])
@@ -187,7 +188,7 @@ def _meet(model: Model, loss: Loss, dataset: Dataset, labels: Array) -> Array:
     check_classes(model.classes, output_shape)
     check_probabilities(model.layers, loss, output_shape)
     model.is_single_value = np.asarray(dataset.target).ndim == 1 and output_shape == (1,)
-    model.data_digest = digest_of(dataset.target)
+    model.data_digests = DataDigests.of(dataset)
     return labels
 
 
@@ -199,19 +200,19 @@ def _new_parts(model: Model, training: Training, data: GivenData, labels: Array)
 
 
 def check_continues(model: Model, dataset: Dataset) -> None:
-    """Raise UsageError unless the model has a checkpoint, of a training on `dataset` as far as can be told."""
+    """Raise UsageError if the model has no checkpoint, and DataError if that is not of a training on `dataset`."""
     if model.checkpoint is None or model.parts is None:
         raise UsageError("there is nothing to resume: the model has no checkpoint of an earlier training")
     changed = data_differences(model, dataset)
     if changed:
         listed = "\n  ".join(changed)
-        raise UsageError(f"the data has changed since the training that is to be resumed:\n  {listed}")
+        raise DataError(f"the data has changed since the training that is to be resumed:\n  {listed}")
 
 
 def data_differences(model: Model, dataset: Dataset) -> list[str]:
     """How `dataset` differs from the data that a model was trained on, a line for each difference.
 
-    Targets are compared as a whole, and of inputs what the model knows: how many there are, their shape and names.
+    Values are compared by their digests, those of inputs only where they are in memory.
     """
     count, shape = int(dataset.inputs.shape[0]), tuple(dataset.inputs.shape[1:])
     pairs: list[tuple[str, Any, Any]] = [
@@ -231,9 +232,15 @@ def data_differences(model: Model, dataset: Dataset) -> list[str]:
             for number, (one, other) in enumerate(zip(before, now, strict=True))
             if one != other
         ]
-    if model.data_digest != digest_of(dataset.target):
-        changed.append("data: the values of the targets are others now")
-    return changed
+    return changed + [f"data: the values of the {what} are others now" for what in changed_values(model, dataset)]
+
+
+def changed_values(model: Model, dataset: Dataset) -> list[str]:
+    """Which values of `dataset` are not those that a model was trained on: ``"inputs"``, ``"targets"``."""
+    if model.data_digests is None:
+        return []
+    before, now = asdict(model.data_digests), asdict(DataDigests.of(dataset))
+    return [what for what in before if None not in (before[what], now[what]) and before[what] != now[what]]
 
 
 def _note_columns(model: Model, dataset: Dataset, parts: Parts) -> None:

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 from microframe.errors import Problem, nearest, one_of
 from microframe.interfaces.layer import Layer
+from microframe.values import describe_name
 
 INPUT = "input"
 """The name by which layers refer to the network's input."""
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_LONGEST_NAME = 200
+_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{_LONGEST_NAME - 1}}}")
+_EXPECTED_NAME = f"at most {_LONGEST_NAME} letters, digits, '_' and '-', a letter first"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def connect(layers: Sequence[Layer], path: tuple[str | int, ...], problems: list
     for index, (layer, name) in enumerate(zip(layers, names, strict=True)):
         place = (*path, index)
         if not _NAME.fullmatch(name):
-            problems.append(Problem((*place, "name"), "letters, digits, '_' and '-', a letter first", repr(name)))
+            problems.append(Problem((*place, "name"), _EXPECTED_NAME, describe_name(name)))
         if name in positions:
             problems.append(Problem((*place, "name"), "a name that no other layer has", repr(name)))
         sources = _resolve(layer, index, positions, names, place, problems)

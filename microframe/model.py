@@ -11,6 +11,7 @@ import numpy as np
 
 from microframe.arrays import Array, Shape
 from microframe.checkpoint import Checkpoint
+from microframe.checks import DataDigests
 from microframe.configuration import Configuration, Training, read_configuration
 from microframe.errors import DataError, ModelFileError, ModelPluginError, PluginError, UsageError
 from microframe.evaluation import BATCH_ROWS, evaluate, fuse, metrics_beside, outputs
@@ -18,8 +19,9 @@ from microframe.frames import in_order
 from microframe.history import History
 from microframe.interfaces import Callback, Layer, Loss, Metric, Optimizer
 from microframe.interfaces.callback import Listener
+from microframe.manifest import read_manifest
 from microframe.network import Network
-from microframe.packing import pack, read_manifest, unpack
+from microframe.packing import pack, unpack
 from microframe.preparation import Parts, check_inputs
 from microframe.providers import Record, record_all
 from microframe.quiet import quietly
@@ -54,7 +56,7 @@ class Model:
         target_columns: where the targets stood in the table of the training data; empty for other data.
         delimiter: what stood between the cells of the table of the training data; None for data of another kind.
         is_single_value: whether the targets were one value for each sample, (samples,), as predictions then are.
-        data_digest: the digest of the targets that the model was trained on, in their order.
+        data_digests: the digests of the data that the model was trained on.
         fill: what replaces a missing value in each input column, or None.
         parts: which rows of the data were trained on, validated on and held out for a test; None before training.
         results: loss and metrics by part, from the end of training.
@@ -81,7 +83,7 @@ class Model:
         self.target_columns: tuple[int, ...] = ()
         self.delimiter: Delimiter | None = None
         self.is_single_value = False
-        self.data_digest: str | None = None
+        self.data_digests: DataDigests | None = None
         self.fill: Array | None = None
         self.parts: Parts | None = None
         self.results: dict[str, dict[str, Any]] = {}
@@ -365,21 +367,20 @@ class Model:
             ModelPluginError: a plugin that provides one of the model's parts is missing, broken or too old; the message
                 has the line that installs all that is missing. It is a `PluginError` as well.
         """
-        if isolate:
-            from microframe.storage.isolation import read_in_isolation
-
-            sha256 = read_in_isolation(path, sha256=sha256, allow_nonfinite=allow_nonfinite)
         model = cls.__new__(cls)
-        checks = not mmap if check is None else check
-        with ModelFile(path, sha256=sha256, check=checks, allow_nonfinite=allow_nonfinite) as file:
+        options: dict[str, Any] = {"allow_nonfinite": allow_nonfinite, "isolate": isolate}
+        with ModelFile(path, sha256=sha256, check=not mmap if check is None else check, **options) as file:
             manifest = read_manifest(file)
             stored = manifest.configuration(file.path)
             try:
                 model._set_up(stored.network())
                 model._configuration, model._stored = None, stored
                 model._network = unpack(file, manifest, model, mmap=mmap)
-            except ModelFileError:
+            except (ModelFileError, Warning):  # the latter where warnings are to be errors
                 raise
+            except MemoryError as error:
+                found = "more than there is memory for"
+                raise ModelFileError(path, Code.MEMORY, "the whole file", found) from error
             except PluginError as error:
                 raise ModelPluginError(path, Code.PLUGIN, "/manifest", f"{path}: {error}") from error
             except Exception as error:
@@ -396,11 +397,6 @@ class Model:
             assert self._stored is not None
             return self._stored.with_layers(self.layers)
         return self._configuration.to_config(), record_all(self._configuration)
-
-    @property
-    def recorded_providers(self) -> Mapping[str, Record]:
-        """Who provided the components when the file was saved that the model is from, by kind and name; else empty."""
-        return {} if self._stored is None else self._stored.records
 
     def summary(self, input_shape: Shape | None = None) -> Summary:
         """The layers with their shapes and parameter counts; prints well, also in a notebook.
@@ -432,14 +428,4 @@ class Model:
         return Training(**chosen)
 
 
-def load(
-    path: str | os.PathLike[str],
-    *,
-    mmap: bool = False,
-    sha256: str | None = None,
-    check: bool | None = None,
-    allow_nonfinite: bool = False,
-    isolate: bool = False,
-) -> Model:
-    """The model in a file; see `Model.load`."""
-    return Model.load(path, mmap=mmap, sha256=sha256, check=check, allow_nonfinite=allow_nonfinite, isolate=isolate)
+load = Model.load

@@ -24,12 +24,15 @@ from microframe.errors import ConfigError, Problem, expectation
 from microframe.graph import Node, connect
 from microframe.interfaces import Activation, FittedLayer, Initializer, Layer
 from microframe.interfaces.optimizer import ParameterSlice
+from microframe.values import describe_name
 
 Views = dict[str, dict[str, Array]]
 """Arrays by layer name and array name."""
 Description = tuple[Shape, np.dtype[Any]]
 """The shape and the dtype of an array."""
 Choose = Callable[[Mapping[str, Description]], Mapping[str, Array] | None]
+_LONGEST_NAME = 200
+"""Characters of an array's name, which is one in a file as well."""
 _OWNING = threading.RLock()
 """Held while a network whose arrays were given makes its own: several threads may be the first to need them."""
 
@@ -57,8 +60,8 @@ class Declarations:
         return {name: np.full(shape, fill, own or dtype) for name, (shape, fill, own) in self.states.items()}
 
     def _claim(self, name: str) -> None:
-        if not name.isidentifier():
-            raise ValueError(f"a plain word as the name of an array, not {name!r}")
+        if not (name.isascii() and name.isidentifier()) or len(name) > _LONGEST_NAME:
+            raise ValueError(f"a plain word of ASCII as the name of an array, not {describe_name(name)}")
         if name in self.parameters or name in self.states:
             raise ValueError(f"each array to be declared once, not {name!r} twice")
 

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 from microframe.arrays import Array, Shape
 from microframe.checkpoint import Checkpoint
-from microframe.errors import ModelFileError, UsageError
-from microframe.graph import INPUT
+from microframe.errors import DataError, ModelFileError, UsageError
 from microframe.history import History
 from microframe.interfaces.optimizer import ParameterSlice
+from microframe.manifest import MOST_SETTINGS, Manifest, columns_of, describe_layers, has_more_values
 from microframe.network import Description, Network
-from microframe.preparation import Parts
-from microframe.providers import Record, to_json
+from microframe.preparation import Parts, check_classes
+from microframe.providers import to_json
 from microframe.randomness import generator, set_state
-from microframe.storage import Code, ModelFile, Refused, Tensor, check_fields, check_tensors, finite, restored
-from microframe.stored_configuration import StoredConfiguration, name_and_fields
-from microframe.values import NonNegativeInteger, PositiveInteger
+from microframe.storage import Code, ModelFile, Refused, check_tensors, finite, restored
 from microframe.version import __version__
 
 if TYPE_CHECKING:
     from microframe.model import Model
 
-MOST_VALUES = 2**17
-"""What a configuration in a file may consist of, as looking at each takes time: those of some ten thousand layers."""
 _PARTS = ("train", "validation", "test")
 _RANDOM = ("shuffle", "noise")
 
@@ -39,9 +35,13 @@ _RANDOM = ("shuffle", "noise")
 def pack(model: Model, checkpoint: Checkpoint | None) -> tuple[dict[str, Any], dict[str, Array]]:
     """The manifest and the tensors of a model's file; see `microframe.storage`."""
     network = model.network
+    try:
+        _check_names(model, network)
+    except (DataError, ValueError) as error:
+        raise UsageError(f"a model file: {error}") from error
     configuration, records = model.stored_configuration()
-    if has_more_values(configuration, MOST_VALUES):
-        raise UsageError(f"a model file holds a configuration of at most {MOST_VALUES} values; this one has more")
+    if has_more_values(configuration, MOST_SETTINGS):
+        raise UsageError(f"a model file holds a configuration of at most {MOST_SETTINGS} values; this one has more")
     manifest = {
         "config": configuration,
         "input_shape": list(network.input_shape),
@@ -54,10 +54,10 @@ def pack(model: Model, checkpoint: Checkpoint | None) -> tuple[dict[str, Any], d
         "target_columns": list(model.target_columns),
         "delimiter": model.delimiter,
         "single_value": model.is_single_value,
-        "data_digest": model.data_digest,
+        "data_digests": None if model.data_digests is None else dataclasses.asdict(model.data_digests),
         "fill": None if model.fill is None else model.fill.tolist(),
-        "history": _pairs(model.history),
-        "results": {part: _pairs(History.of(values)) for part, values in model.results.items()},
+        "history": columns_of(model.history),
+        "results": {part: columns_of(History.of(values)) for part, values in model.results.items()},
         "microframe": __version__,
         "providers": to_json(records),
         "progress": None,
@@ -85,178 +85,6 @@ def _checkpoint_tensors(network: Network, checkpoint: Checkpoint) -> dict[str, A
     return arrays | {f"random/{purpose}": _as_bytes(state) for purpose, state in states}
 
 
-class StoredLayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a manifest has of a layer for those who don't have its class.
-
-    Attributes:
-        name: its name in the network.
-        inputs: the names of the layers that it reads.
-        output_shape: of one sample.
-        trained: those of its arrays that training changes, in the order of the flat vector.
-    """
-
-    name: str
-    inputs: tuple[str, ...]
-    output_shape: tuple[NonNegativeInteger, ...]
-    trained: tuple[str, ...]
-
-
-def describe_layers(network: Network) -> list[StoredLayer]:
-    """The layers of `network` as its manifest has them."""
-    names = [INPUT, *(node.name for node in network.nodes)]
-    trained: dict[str, list[str]] = {node.name: [] for node in network.nodes}
-    for piece in network.layout:
-        layer, _, array = piece.name.partition("/")
-        trained[layer].append(array)
-    return [
-        StoredLayer(node.name, tuple(names[source] for source in node.sources), shape, tuple(trained[node.name]))
-        for node, shape in zip(network.nodes, network.shapes[1:], strict=True)
-    ]
-
-
-class Progress(msgspec.Struct, forbid_unknown_fields=True):
-    """Where the training stands that a file is a checkpoint of; see `microframe.training.Run`."""
-
-    epoch: NonNegativeInteger
-    batch: NonNegativeInteger
-    step: NonNegativeInteger
-    loss_sum: float
-    samples: NonNegativeInteger
-    batch_size: PositiveInteger
-    learning_rate_factor: float
-    callbacks: list[str]
-    memories: list[dict[str, Any]]
-    measured: list[str]
-    finished: NonNegativeInteger | None
-
-
-class Manifest(msgspec.Struct, forbid_unknown_fields=True):
-    """What the manifest of a model has; see `microframe.model.Model` for most of it.
-
-    Attributes:
-        layers: what the configured layers are for those who don't have their classes.
-        microframe: the version that wrote the file.
-        providers: who provided each component, by kind and name.
-        progress: where the training stands that the file is a checkpoint of.
-        tensors: the table of tensors.
-    """
-
-    config: dict[str, Any]
-    input_shape: Annotated[tuple[NonNegativeInteger, ...], msgspec.Meta(max_length=63)]  # and an axis for the batch
-    layers: list[StoredLayer]
-    classes: list[str | bool | int | float] | None
-    feature_names: list[str] | None
-    target_names: list[str] | None
-    threshold: float
-    fitted: bool
-    target_columns: list[NonNegativeInteger]
-    delimiter: Literal[",", ";", "\t"] | None
-    single_value: bool
-    data_digest: str | None
-    fill: list[Any] | None
-    history: list[tuple[str, list[Any]]]
-    results: dict[str, list[tuple[str, list[Any]]]]
-    microframe: str
-    providers: dict[str, Record]
-    progress: dict[str, Any] | None
-    tensors: dict[str, Tensor]
-
-    def configuration(self, path: Path) -> StoredConfiguration:
-        """The configuration, of the file at `path`."""
-        return StoredConfiguration(path, self.config, self.providers, [layer.name for layer in self.layers])
-
-    def record_of_training(self) -> History:
-        """The history."""
-        return _restored_columns(self.history)
-
-    def last_results(self) -> dict[str, dict[str, Any]]:
-        """Loss and metrics by part."""
-        return {part: _restored_columns(columns).last() for part, columns in self.results.items()}
-
-    def arrays(self) -> dict[str, dict[str, Tensor]]:
-        """The weights, trained or not, by layer and name."""
-        arrays: dict[str, dict[str, Tensor]] = {layer.name: {} for layer in self.layers}
-        for path, tensor in self.tensors.items():
-            group, _, rest = path.partition("/")
-            if group == "weights":
-                layer, _, name = rest.partition("/")
-                if layer not in arrays or not name or "/" in name:
-                    raise Refused(Code.TENSORS, f"/{path}", "a tensor, where the configured layers have none")
-                arrays[layer][name] = tensor
-        return arrays
-
-
-def read_manifest(file: ModelFile) -> Manifest:
-    """The manifest of a model.
-
-    Raises:
-        ModelFileError: a field is missing, unknown, or not of its type.
-    """
-    manifest: Manifest = file.fields(Manifest)
-    with file.naming():
-        if has_more_values(manifest.config, MOST_VALUES):
-            raise Refused(Code.CONFIG, "/manifest", f"a configuration of more than {MOST_VALUES} values")
-        _check_layers(manifest)
-        if manifest.progress is not None:
-            check_fields(restored(manifest.progress), Progress)
-        _check_numbers(manifest.fill or [], "fill")
-        for name, columns in {"history": manifest.history, **manifest.results}.items():
-            _check_columns(columns, name)
-    return manifest
-
-
-def has_more_values(value: Any, most: int) -> bool:
-    """Whether there are more than so many values in nested lists and objects, these counted too."""
-    level = [value]
-    count = 0
-    while level and count <= most:
-        count += len(level)
-        containers = [element for element in level if isinstance(element, dict | list)]
-        level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
-    return count > most
-
-
-def _check_layers(manifest: Manifest) -> None:
-    """Check all of the table of layers that can be checked without their classes."""
-    configured = manifest.config.get("layers")
-    if not isinstance(configured, list) or len(configured) != len(manifest.layers):
-        raise Refused(Code.CONFIG, "/manifest", f"not the {len(manifest.layers)} layers that the table has")
-    arrays = manifest.arrays()
-    if len(arrays) < len(manifest.layers):
-        raise Refused(Code.CONFIG, "/manifest", "two layers of one name")
-    known = {INPUT}
-    for values, layer in zip(configured, manifest.layers, strict=True):
-        if not _is_configured(layer, values) or not known.issuperset(layer.inputs):
-            raise Refused(Code.CONFIG, "/manifest", f"another layer than {layer.name[:80]!r}, which the table has")
-        for name in layer.trained:
-            if name not in arrays[layer.name]:
-                raise Refused(Code.TENSORS, f"/weights/{layer.name}/{name}", "nothing, where the layer has an array")
-        known.add(layer.name)
-
-
-def _is_configured(layer: StoredLayer, values: Any) -> bool:
-    """Whether `values` may be the configuration of `layer`, as far as can be told without its class."""
-    reference, fields = name_and_fields(values)
-    inputs = fields.get("inputs") or list(layer.inputs)
-    return reference is not None and fields.get("name") in (None, layer.name) and inputs == list(layer.inputs)
-
-
-def _check_columns(columns: list[tuple[str, list[Any]]], place: str) -> None:
-    names, values = [name for name, _ in columns], [column for _, column in columns]
-    if len(set(names)) < len(names) or len({len(column) for column in values}) > 1:
-        raise Refused(Code.MANIFEST_FIELD, "/manifest", f"{place[:80]!r} with a name twice, or columns of two lengths")
-    _check_numbers(restored(values), place)
-
-
-def _check_numbers(value: Any, place: str) -> None:
-    """Check that there is nothing in lists of lists but numbers."""
-    if isinstance(value, list):
-        for element in value:
-            _check_numbers(element, place)
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused(Code.MANIFEST_FIELD, "/manifest", f"{value!r:.80} in {place[:80]!r} where a number should be")
-
-
 def unpack(file: ModelFile, manifest: Manifest, model: Model, *, mmap: bool = False) -> Network:
     """Fill `model`, which has its configuration, from `file`; gives the network with its weights.
 
@@ -281,21 +109,56 @@ def unpack(file: ModelFile, manifest: Manifest, model: Model, *, mmap: bool = Fa
     model.threshold = manifest.threshold
     model.target_columns = tuple(manifest.target_columns)
     model.delimiter = manifest.delimiter
-    model.is_single_value, model.data_digest = manifest.single_value, manifest.data_digest
+    model.is_single_value, model.data_digests = manifest.single_value, manifest.data_digests
     model.fill = _read_fill(manifest.fill, network.input_shape)
     model.history = manifest.record_of_training()
     model.results = manifest.last_results()
     model.records = {name: file.read(f"records/{name}") for name in file.paths("records")}
     if file.paths("splits"):
-        paths = [f"splits/{part}" for part in _PARTS]
-        _expect_vectors(file, paths, "splits", np.dtype(np.int64))
-        model.parts = Parts(*(file.read(path).astype(np.intp) for path in paths))
+        model.parts = _read_parts(file)
     model.is_fitted = manifest.fitted
+    _check_names(model, network)
     if manifest.progress is not None:
+        _check_position(manifest.progress, model.parts)
         _expect_checkpoint(file, network, manifest.progress["samples"])
         again = partial(ModelFile, file.path.absolute(), allow_nonfinite=file.allow_nonfinite)
         model.checkpoint = partial(_read_checkpoint, again, file.sha256, network.layout)
     return network
+
+
+def _check_names(model: Model, network: Network) -> None:
+    """Raise DataError or ValueError unless there are as many names as the network has inputs and outputs."""
+    check_classes(model.classes, network.output_shape)
+    names = model.feature_names
+    if names is not None and network.input_shape != (len(names),):
+        raise ValueError(f"expected names for inputs of the shape {network.input_shape}, received {len(names)} names")
+
+
+def _read_parts(file: ModelFile) -> Parts:
+    paths = [f"splits/{part}" for part in _PARTS]
+    _expect_vectors(file, paths, "splits", np.dtype(np.int64))
+    parts = Parts(*(file.read(path).astype(np.intp, copy=False) for path in paths))
+    is_there = np.zeros(parts.count, bool)
+    for rows in (parts.train, parts.validation, parts.test):
+        if len(rows) and (rows.min() < 0 or rows.max() >= parts.count):
+            raise ValueError(
+                f"expected numbers of {parts.count} rows in 'splits', received {rows.min()} to {rows.max()}"
+            )
+        is_there[rows] = True
+    if not is_there.all():
+        raise ValueError("expected every row of the data in one of 'splits', and in one alone")
+    return parts
+
+
+def _check_position(progress: dict[str, Any], parts: Parts | None) -> None:
+    """Raise ValueError unless a training on the rows of `parts` can be where `progress` says."""
+    samples, batch_size = progress["samples"], progress["batch_size"]
+    if parts is None or samples != len(parts.train):
+        raise ValueError(f"expected progress with as many samples as 'splits/train' has, received {samples}")
+    if len(progress["memories"]) != len(progress["callbacks"]):
+        raise ValueError(f"expected progress with a memory for each of {len(progress['callbacks'])} callbacks")
+    if batch_size > samples or progress["batch"] >= -(-samples // batch_size):
+        raise ValueError(f"expected progress within an epoch of {samples} samples, received {progress!r:.200}")
 
 
 def _read_fill(values: list[Any] | None, input_shape: Shape) -> Array | None:
@@ -376,15 +239,6 @@ def weights(network: Network) -> dict[str, Array]:
         for layer, arrays in views.items()
         for name, array in arrays.items()
     }
-
-
-def _pairs(history: History) -> list[tuple[str, list[Any]]]:
-    """The columns of a history in their order, which the sorted keys of canonical JSON would lose."""
-    return [(name, finite(column.tolist())) for name, column in history.items()]
-
-
-def _restored_columns(pairs: list[tuple[str, list[Any]]]) -> History:
-    return History({name: restored(column) for name, column in pairs})
 
 
 def _listed(values: tuple[Any, ...] | None) -> list[Any] | None:

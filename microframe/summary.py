@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from microframe.arrays import Array, Shape
 from microframe.component import Component
-from microframe.graph import INPUT, Node
+from microframe.graph import INPUT
+from microframe.manifest import StoredLayer, describe_layers
 from microframe.network import Network
 from microframe.plugins import STANDARD
 from microframe.registry import registry
+from microframe.storage import Tensor
 from microframe.text_table import format_table
 
 
@@ -43,6 +45,23 @@ class Row:
     provider: str
     origin: str
 
+    @classmethod
+    def of(cls, layer: StoredLayer, kind: str, arrays: Mapping[str, Array | Tensor], provider: str, origin: str) -> Row:
+        """The row of a layer of the type `kind`, with arrays of a network or of a file."""
+        parameters = sum(arrays[name].size for name in layer.trained)
+        return cls(
+            layer.name,
+            kind,
+            layer.inputs,
+            layer.output_shape,
+            {name: array.shape for name, array in arrays.items()},
+            parameters,
+            sum(array.size for array in arrays.values()) - parameters,
+            sum(array.nbytes for array in arrays.values()),
+            provider,
+            origin,
+        )
+
 
 @dataclass(frozen=True, repr=False)
 class Summary:
@@ -59,11 +78,11 @@ class Summary:
     @classmethod
     def of(cls, network: Network) -> Summary:
         """The summary of `network`."""
-        names, weights = [INPUT, *(node.name for node in network.nodes)], network.weights
-        rows = []
-        for node, shape in zip(network.nodes, network.shapes[1:], strict=True):
-            inputs = tuple(names[source] for source in node.sources)
-            rows.append(_row(node, inputs, shape, weights[node.name], network.state[node.name]))
+        weights, rows = network.weights, []
+        for node, layer in zip(network.nodes, describe_layers(network), strict=True):
+            provider = str(registry.provider(type(node.layer)))
+            arrays = weights[node.name] | network.state[node.name]
+            rows.append(Row.of(layer, node.layer.type, arrays, provider, origin_of(node.layer)))
         return cls(network.input_shape, tuple(rows))
 
     @property
@@ -113,24 +132,6 @@ class Summary:
         rows = [f"<tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in head)}</tr>"]
         rows += [f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in body]
         return f"<table>{''.join(rows)}</table><p>{html.escape(self.total())}</p>"
-
-
-def _row(
-    node: Node, inputs: tuple[str, ...], output_shape: Shape, trained: Mapping[str, Array], others: Mapping[str, Array]
-) -> Row:
-    arrays = {**trained, **others}
-    return Row(
-        node.name,
-        node.layer.type,
-        inputs,
-        output_shape,
-        {name: array.shape for name, array in arrays.items()},
-        sum(array.size for array in trained.values()),
-        sum(array.size for array in others.values()),
-        sum(array.nbytes for array in arrays.values()),
-        str(registry.provider(type(node.layer))),
-        origin_of(node.layer),
-    )
 
 
 def origin_of(component: Component) -> str:

@@ -169,16 +169,19 @@ def test_large_finite_inputs_are_not_taken_for_infinite_ones():
     check_finite(Dataset(np.full((3, 2), 1e308)))
 
 
-def test_a_training_is_not_resumed_on_other_targets():
+def test_a_training_is_not_resumed_on_other_values():
     x, y = data()
     model = classifier()
     model.fit(x, y, loss="cross_entropy", epochs=1)
-    with pytest.raises(UsageError) as error:
-        model.fit(x, y[::-1], resume=True, epochs=2)
-    assert str(error.value).splitlines() == [
-        "the data has changed since the training that is to be resumed:",
-        "  data: the values of the targets are others now",
-    ]
+    for changed, what in (((x, y[::-1]), "targets"), ((x + 1e-9, y), "inputs")):
+        with pytest.raises(DataError) as error:
+            model.fit(*changed, resume=True, epochs=2)
+        assert str(error.value).splitlines() == [
+            "the data has changed since the training that is to be resumed:",
+            f"  data: the values of the {what} are others now",
+        ]
+    assert model.history.epochs == 1
+    model.fit(x.tolist(), y, resume=True, epochs=2)
 
 
 def test_every_difference_of_the_data_is_listed_where_a_training_is_to_be_resumed_on_other_data():
@@ -197,6 +200,7 @@ def test_every_difference_of_the_data_is_listed_where_a_training_is_to_be_resume
     assert data_differences(model, dataset("ab", 19)) == [
         "data: samples: 20 then, 19 now",
         "data: shape of a sample: (3,) then, (2,) now",
+        "data: the values of the inputs are others now",
         "data: the values of the targets are others now",
     ]
 

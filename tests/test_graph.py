@@ -93,7 +93,8 @@ def test_no_layer_can_be_called_like_the_input_of_the_network():
 @pytest.mark.parametrize("name", ["", "1st", "a/b", "a b", "_a", "é"])
 def test_a_name_must_be_a_plain_word(name):
     problems = problems_of(Dense(1, name=name))
-    assert problems == [f"layers[0].name: expected letters, digits, '_' and '-', a letter first, received {name!r}"]
+    expected = "at most 200 letters, digits, '_' and '-', a letter first"
+    assert problems == [f"layers[0].name: expected {expected}, received {name!r}"]
 
 
 @pytest.mark.parametrize("name", ["a", "A-1", "conv_2b"])

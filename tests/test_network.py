@@ -247,7 +247,7 @@ def test_the_name_of_an_array_is_a_plain_word():
         def build(self, scope, *input_shapes):
             scope.parameter("a/b", (), self.initializer)
 
-    with pytest.raises(ConfigError, match="a plain word as the name of an array, not 'a/b'"):
+    with pytest.raises(ConfigError, match="a plain word of ASCII as the name of an array, not 'a/b'"):
         Network([Misnamed()], (2,))
 
 

@@ -9,7 +9,15 @@ from typing import Any
 
 import click
 
-from microframe.cli.options import common_options, json_option, output_options, set_option
+from microframe.cli.options import (
+    common_options,
+    is_model_file,
+    json_option,
+    model_file_options,
+    output_options,
+    refuse_model_file_options,
+    set_option,
+)
 from microframe.cli.output import check_output, print_json, writing
 from microframe.errors import ConfigError, DataError
 
@@ -22,20 +30,19 @@ def command() -> None:
 @command.command("show")
 @click.argument("file", type=click.Path())
 @set_option
+@model_file_options
 @json_option
 @common_options
-def show(file: str, overrides: Sequence[str], as_json: bool) -> None:
+def show(file: str, overrides: Sequence[str], as_json: bool, **loading: Any) -> None:
     """Show FILE, a configuration or a model file, with every default filled in."""
     from microframe.configuration import override_configuration, read_configuration
-    from microframe.storage import ModelFile
 
-    if Path(file).suffix == ".h5":
-        from microframe.configuration import Configuration
-        from microframe.packing import read_manifest
+    if is_model_file(file):
+        from microframe.model import Model
 
-        with ModelFile(file) as model_file:
-            configuration = override_configuration(Configuration.parse(read_manifest(model_file).config), overrides)
+        configuration = override_configuration(Model.load(file, **loading).configuration, overrides)
     else:
+        refuse_model_file_options(file, loading)
         configuration = read_configuration(file, overrides)
     values = configuration.to_config()
     if as_json:

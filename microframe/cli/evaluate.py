@@ -10,7 +10,7 @@ import click
 
 from microframe.cli.options import common_options, delimiter_option, json_option, model_file_options
 from microframe.cli.output import print_json, print_table
-from microframe.errors import DataError, UsageError
+from microframe.errors import DataError, UsageError, expectation
 
 if TYPE_CHECKING:
     from microframe.arrays import Array
@@ -87,13 +87,13 @@ def _held_out(model: Model) -> tuple[Any, Any]:
     """The test part of the data that the model was trained on."""
     import numpy as np
 
-    from microframe.checks import digest_of
+    from microframe.fitting import changed_values
 
     data = model.configuration.data
     if data is None or model.parts is None or not len(model.parts.test):
         raise UsageError("the model has no test samples of its own: name a csv file that has the target column")
     dataset = data.source.load()
-    if dataset.target is None or model.data_digest != digest_of(dataset.target):
+    if dataset.target is None or changed_values(model, dataset):
         raise DataError("the data that the model was trained on has changed since, so its test samples cannot be told")
     rows = model.parts.test
     return np.asarray(dataset.inputs[rows]), np.asarray(dataset.target)[rows]
@@ -106,4 +106,7 @@ def _confusion(model: Model, inputs: Array, targets: Array) -> Any:
     if model.classes is None:
         return None
     true, _ = number_classes(targets, model.classes)
-    return confusion_matrix(model.outputs(inputs), true, len(model.classes), model.threshold)
+    try:
+        return confusion_matrix(model.outputs(inputs), true, len(model.classes), model.threshold)
+    except ValueError as error:
+        raise DataError(f"confusion matrix: expected {expectation(error)}") from error

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from microframe.cli.options import common_options, json_option, model_file_options, refuse_model_file_options
+from microframe.cli.options import (
+    common_options,
+    is_model_file,
+    json_option,
+    model_file_options,
+    refuse_model_file_options,
+)
 from microframe.cli.output import format_cell, missing_report, print_json, print_table
 from microframe.errors import DataError, UsageError
 from microframe.version import __version__
@@ -47,22 +53,21 @@ def _parse_shape(_ctx: click.Context, _parameter: click.Parameter, text: str | N
 @model_file_options
 @json_option
 @common_options
-@click.pass_context
-def command(ctx: click.Context, /, file: str, input_shape: Shape | None, as_json: bool, **options: Any) -> int:
+def command(file: str, input_shape: Shape | None, as_json: bool, **options: Any) -> int:
     """Show the layers, shapes and sizes of the network in FILE, and where each part comes from.
 
     FILE is a configuration or a model file. Of a model file the digests and the training history are shown as well; all
     of it is checked. Plugins that it needs are not imported, and may be missing.
     """
     path = Path(file)
-    if path.suffix == ".h5":
+    if is_model_file(path):
         if input_shape is not None:
             raise UsageError(f"{file} is a trained model, whose input shape is known: leave out --input-shape")
         from microframe.contents import Contents
 
         inspection = _of_contents(Contents(path, **options))
     else:
-        refuse_model_file_options(ctx, file)
+        refuse_model_file_options(file, options)
         inspection = _of_configuration(path, input_shape)
     if as_json:
         print_json({"file": file, **inspection.report})

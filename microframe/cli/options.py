@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from microframe.errors import UsageError
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""How HDF5 files begin."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -125,36 +130,44 @@ def _digest(_: click.Context, __: click.Parameter, value: str | None) -> str | N
     return value
 
 
-def allow_nonfinite_option(command: Command) -> Command:
-    """``--allow-nonfinite``."""
-    return click.option("--allow-nonfinite", is_flag=True, help="Take weights that are NaN or infinite.")(command)
-
-
-def isolate_option(command: Command) -> Command:
-    """``--isolate``."""
-    return click.option(
-        "--isolate",
-        is_flag=True,
-        help="Read a model file in a process of its own first, with limited time and memory: for files from strangers.",
-    )(command)
-
-
 def model_file_options(command: Command) -> Command:
     """What `Model.load` takes: ``--sha256``, ``--isolate`` and ``--allow-nonfinite``."""
-    command = allow_nonfinite_option(isolate_option(command))
-    return click.option(
-        "--sha256",
-        metavar="HEX",
-        callback=_digest,
-        help="Refuse a model file with another SHA-256 than this, before anything else is read from it.",
-    )(command)
+    for option in (
+        click.option("--allow-nonfinite", is_flag=True, help="Take weights that are NaN or infinite."),
+        click.option(
+            "--isolate",
+            is_flag=True,
+            help="Read a model file in a process of its own first, with limited time and memory: for files from "
+            "strangers.",
+        ),
+        click.option(
+            "--sha256",
+            metavar="HEX",
+            callback=_digest,
+            help="Refuse a model file with another SHA-256 than this, before anything else is read from it.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
-def refuse_model_file_options(ctx: click.Context, file: str) -> None:
-    """Raise UsageError if one of `model_file_options` is given for `file`, which is none."""
-    for parameter in ctx.command.params:
-        if parameter.name in {"sha256", "isolate", "allow_nonfinite"} and ctx.params[parameter.name]:
-            raise UsageError(f"{parameter.opts[-1]} is for model files, which {file} is not")
+def refuse_model_file_options(file: object, loading: Mapping[str, Any]) -> None:
+    """Raise UsageError if one of `model_file_options` is given for `file`, which is no model file."""
+    for name, value in loading.items():
+        if value:
+            raise UsageError(f"--{name.replace('_', '-')} is for a model file, and {file} is a configuration")
+
+
+def is_model_file(path: str | Path) -> bool:
+    """Whether `path` is for a model file rather than for a configuration: by its ending, or by how it begins."""
+    path = Path(path)
+    if path.suffix == ".h5":
+        return True
+    try:
+        with path.open("rb") if path.is_file() else io.BytesIO() as stream:
+            return stream.read(len(SIGNATURE)) == SIGNATURE
+    except OSError:
+        return False
 
 
 def output_options(command: Command) -> Command:

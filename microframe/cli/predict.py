@@ -26,7 +26,7 @@ def predict_options(command: Any) -> Any:
     command = click.option(
         "--batch-size", type=click.IntRange(min=1), default=1024, show_default=True, help="Samples worked on at once."
     )(command)
-    command = model_file_options(delimiter_option(command))
+    command = delimiter_option(command)
     return click.option("--proba", is_flag=True, help="Also give the probability of each class.")(command)
 
 
@@ -34,6 +34,7 @@ def predict_options(command: Any) -> Any:
 @click.argument("file", type=click.Path())
 @click.argument("samples", type=click.Path(allow_dash=True))
 @predict_options
+@model_file_options
 @output_options
 @json_option
 @common_options

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from microframe.cli.options import common_options, json_option, output_options
+from microframe.cli.options import common_options, is_model_file, json_option, model_file_options, output_options
 from microframe.cli.predict import predict, predict_options
 from microframe.cli.train import train, train_options
 from microframe.errors import UsageError
 
-_SHARED = {"output", "overwrite", "as_json"}
+_SHARED = {"output", "overwrite", "as_json", "sha256", "isolate", "allow_nonfinite"}
 
 
 @click.command("run")
@@ -20,6 +20,7 @@ _SHARED = {"output", "overwrite", "as_json"}
 @click.argument("samples", required=False, type=click.Path(allow_dash=True))
 @train_options
 @predict_options
+@model_file_options
 @output_options
 @json_option
 @common_options
@@ -28,11 +29,13 @@ def command(ctx: click.Context, /, file: str, samples: str | None, **options: An
     """Train the network of a configuration, or predict with a trained model.
 
     FILE ending in .toml or .json: train it (see microframe train --help).
-    FILE ending in .h5: predict SAMPLES, a csv file or - for standard input (see microframe predict --help).
+    FILE that is a model: predict SAMPLES, a csv file or - for standard input (see microframe predict --help).
     """
-    if Path(file).suffix not in {".toml", ".json", ".h5"}:
-        raise UsageError(f"{file}: expected a file ending in .toml or .json, to train, or in .h5, to predict with")
-    trains = Path(file).suffix != ".h5" or options["resume"]
+    if Path(file).suffix not in {".toml", ".json"} and not is_model_file(file):
+        raise UsageError(
+            f"{file}: expected a file ending in .toml or .json, to train, or a model file, to predict with"
+        )
+    trains = not is_model_file(file) or options["resume"]
     own = _names(train_options if trains else predict_options) | _SHARED
     if trains and samples is not None:
         raise UsageError(f"{file} is to be trained, which takes no samples ({samples})")

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from microframe.cli import INTERRUPTED
-from microframe.cli.options import common_options, json_option, output_options, set_option
+from microframe.cli.options import (
+    common_options,
+    is_model_file,
+    json_option,
+    model_file_options,
+    output_options,
+    refuse_model_file_options,
+    set_option,
+)
 from microframe.cli.output import check_output, print_json, print_table
 from microframe.errors import ConfigError, DataError, TrainingDivergedError, UsageError
 
@@ -38,6 +46,7 @@ def train_options(command: Any) -> Any:
 @click.command("train")
 @click.argument("file", type=click.Path())
 @train_options
+@model_file_options
 @output_options
 @json_option
 @common_options
@@ -62,24 +71,27 @@ def train(
     dry_run: bool,
     quiet: bool,
     as_json: bool,
+    **loading: Any,
 ) -> int:
-    """Train, save and report; gives the exit code."""
+    """Train, save and report; gives the exit code. `loading` is what `Model.load` takes, if a model is resumed."""
     settings = [*overrides]
     settings += [f"training.epochs={epochs}"] if epochs is not None else []
     settings += [f"training.seed={seed}"] if seed is not None else []
-    is_model = file.suffix == ".h5"
+    is_model = is_model_file(file)
     if is_model and not resume:
         raise UsageError(f"{file} is a model file: --resume continues its training")
+    if not resume:
+        refuse_model_file_options(file, loading)
     target = Path(output) if output else file if is_model else Path(f"{file.stem}.h5")
     _check_target(target, file)
-    if resume:
+    if resume and (is_model or file.exists()):  # where it doesn't, that is what is told
         _check_resumable(file if is_model else target)
     if not dry_run:
         check_output(target, overwrite=overwrite or resume, advice=", --resume continues its training")
     from microframe.configuration import located_in
 
     with located_in(file, settings):
-        model = _resumed(file, file if is_model else target, settings) if resume else _new(file, settings)
+        model = _resumed(file, file if is_model else target, settings, loading) if resume else _new(file, settings)
         _check_data(model, target)
         if dry_run:
             return _rehearse(model, file, resume=resume, as_json=as_json)
@@ -90,9 +102,9 @@ def train(
 
 
 def _check_target(target: Path, file: Path) -> None:
-    if target.suffix != ".h5":
+    if target.suffix != ".h5" and not (target == file and is_model_file(file)):
         raise UsageError(f"{target}: a trained model is saved to a file ending in .h5")
-    if file.suffix != ".h5" and target.exists() and file.exists() and target.samefile(file):
+    if not is_model_file(file) and target.exists() and file.exists() and target.samefile(file):
         raise UsageError(f"{target} is {file}, the configuration: --output names another file")
 
 
@@ -116,19 +128,16 @@ def _new(file: Path, settings: Sequence[str]) -> Model:
     return Model.from_config(read_configuration(file, settings))
 
 
-def _resumed(file: Path, model_file: Path, settings: Sequence[str]) -> Model:
+def _resumed(file: Path, model_file: Path, settings: Sequence[str], loading: Mapping[str, Any]) -> Model:
     """The model to continue; its configuration may differ from the one asked for in epochs and description alone."""
     from microframe.configuration import differences, override_configuration, read_configuration
     from microframe.model import Model
 
-    model = Model.load(model_file)
+    asked_for = None if file == model_file else read_configuration(file, settings)
+    model = Model.load(model_file, **loading)
     if model.checkpoint is None or model.configuration.training is None:
         raise UsageError(f"{model_file} holds no checkpoint to resume from")
-    wanted = (
-        override_configuration(model.configuration, settings)
-        if file == model_file
-        else read_configuration(file, settings)
-    )
+    wanted = asked_for or override_configuration(model.configuration, settings)
     free = {"training.epochs", "description"}
     changed = [text for path, text in differences(model.configuration, wanted) if path not in free]
     if changed:
@@ -178,7 +187,7 @@ def _begin(model: Model, file: Path, *, resume: bool, listeners: Sequence[Listen
     try:
         return begin_configured(model, resume=resume, listeners=listeners)
     except ConfigError as error:
-        if file.suffix != ".h5" or not error.problems:
+        if not is_model_file(file) or not error.problems:
             raise
         raise ConfigError(dataclasses.replace(problem, file=str(file)) for problem in error.problems) from error
 

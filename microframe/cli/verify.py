@@ -7,15 +7,14 @@ from typing import Any
 
 import click
 
-from microframe.cli.options import allow_nonfinite_option, common_options, isolate_option, json_option
+from microframe.cli.options import common_options, json_option, model_file_options
 from microframe.cli.output import missing_report, print_json
-from microframe.errors import ModelFileError, ModelPluginError
+from microframe.errors import ModelFileError, ModelPluginError, UsageError
 
 
 @click.command("verify")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
-@isolate_option
-@allow_nonfinite_option
+@model_file_options
 @json_option
 @common_options
 def command(files: Sequence[str], as_json: bool, **options: Any) -> int:
@@ -25,6 +24,8 @@ def command(files: Sequence[str], as_json: bool, **options: Any) -> int:
     file, with the SHA-256 of the file and that of its manifest, which names the model. The first file that is refused
     ends it, with the exit code 6.
     """
+    if options["sha256"] and len(files) > 1:
+        raise UsageError(f"--sha256 is for a single file, and there are {len(files)}")
     reports: list[dict[str, Any]] = []
     code = 0
     for file in files:
@@ -51,7 +52,7 @@ def _check(file: str, options: dict[str, Any]) -> dict[str, Any]:
     contents = Contents(file, **options)
     missing = None
     try:
-        contents.check_network()
+        contents.check_model()
     except ModelPluginError as error:
         missing = error
     digests = {"sha256": contents.sha256, "manifest_sha256": contents.manifest_sha256}
@@ -61,6 +62,8 @@ def _check(file: str, options: dict[str, Any]) -> dict[str, Any]:
 def _line(report: dict[str, Any]) -> str:
     from microframe.printable import printable
 
-    text = f"{report['file']}: ok, SHA-256 {report['sha256']}, manifest {report['manifest_sha256']}"
+    text = (
+        f"{printable(report['file'], most=None)}: ok, SHA-256 {report['sha256']}, manifest {report['manifest_sha256']}"
+    )
     reason = report["install"] or " ".join(report["missing"])
     return text if report["network_checked"] else f"{text}, network not checked: {printable(reason)}"

@@ -18,6 +18,8 @@ class Code(StrEnum):
     """The file's own SHA-256 is not the one that was asked for."""
     CHANGED = "E_CHANGED"
     """The file changed while it was read."""
+    MEMORY = "E_MEMORY"
+    """There is not enough memory for what is in it."""
     ISOLATED = "E_ISOLATED"
     """The process that was to read the file first died, or used more than its share of time or memory."""
 

@@ -106,8 +106,8 @@ class Structure:
         version, offset_size, length_size, flags = data[8:12]
         base, extension, end, root = struct.unpack_from("<4Q", data, 12)
         if (version, offset_size, length_size) != (3, 8, 8):
-            sizes = f"sizes {offset_size} and {length_size}"
-            raise Refused(Code.SUPERBLOCK, "the superblock", f"version {version}, {sizes}, as no model file has them")
+            found = f"version {version}" if version != 3 else f"sizes {offset_size} and {length_size}"
+            raise Refused(Code.SUPERBLOCK, "the superblock", f"{found}: an HDF5 file, but no model file")
         if flags or base or extension != UNDEFINED:
             raise Refused(Code.SUPERBLOCK, "the superblock", f"flags {flags}, base {base}, extension {extension:#x}")
         self._metadata.keep(0, 48, data[:-4], data[-4:], "the superblock")
@@ -222,7 +222,7 @@ class Structure:
         width = 1 << (flags & 3)
         end = at + width + int.from_bytes(data[at : at + width], "little")
         name = data[at + width : end]
-        text = name.decode("latin-1")
+        text = _decoded(name)
         if version != 1 or not NAME.fullmatch(text):
             raise Refused(Code.NAME, path or "/", f"an object called {text[:80]!r}")
         child = f"{path}/{text}"
@@ -308,10 +308,14 @@ def _read_layout(data: bytes, path: str) -> tuple[int, int]:
     return offset, size
 
 
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", errors="backslashreplace")
+
+
 def _read_attribute(data: bytes) -> tuple[str, bytes | int]:
     """The name and the value of an attribute: a text of fixed length, or a whole number."""
     version, flags, name_size, type_size, space_size, _ = struct.unpack_from("<BBHHHB", data)
-    name = data[9 : 9 + name_size].rstrip(b"\0").decode("latin-1")
+    name = _decoded(data[9 : 9 + name_size].rstrip(b"\0"))
     datatype = data[9 + name_size : 9 + name_size + type_size]
     start = 9 + name_size + type_size + space_size
     space = data[start - space_size : start]

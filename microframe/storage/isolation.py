@@ -104,6 +104,8 @@ def main(options: dict[str, Any]) -> None:
             answer = {"sha256": file.own_sha256()}
             file.verify()
     except ModelFileError as error:
+        if error.code == Code.MEMORY:
+            raise MemoryError from error
         answer = {"code": error.code, "where": error.where, "found": error.found}
     print(f"\n{_ANSWER}{json.dumps(answer)}", flush=True)
 

@@ -11,7 +11,7 @@ UNDEFINED = 2**64 - 1
 """The address of what isn't there."""
 LARGEST_BLOCK = 2**16
 """Bytes that one block may have; the library makes none that are larger."""
-MOST_BYTES = 2**26
+MOST_METADATA = 2**26
 """Bytes that all blocks of a file may have together: those of some hundred thousand tensors."""
 
 
@@ -29,7 +29,7 @@ class Metadata:
     def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
         self.size = size
         self._read = read
-        self._left = min(size, MOST_BYTES)
+        self._left = min(size, MOST_METADATA)
         self._blocks: list[tuple[bytes, int]] = []
         self._spans: list[tuple[int, int, str]] = []
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import mmap
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,12 +20,14 @@ from typing import Any, Self
 import numpy as np
 
 from microframe.arrays import Array
-from microframe.errors import ModelFileError
+from microframe.errors import ModelFileError, UsageError
 from microframe.storage.codes import Code, Refused
 from microframe.storage.hdf5 import NAME, Structure, groups_of
 from microframe.storage.manifest import MOST_BYTES, Tensor, check_fields, decode
 from microframe.storage.writing import FORMAT, LAYOUT, STORED_AS
+from microframe.values import describe_value
 
+_DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 _OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _PIECE = 2**20
 """Bytes that are hashed and looked at while they are in the processor's cache."""
@@ -46,9 +49,10 @@ class ModelFile:
 
     Args:
         path: the file.
-        sha256: what its own digest must be, in hexadecimal; checked before anything else is read.
+        sha256: what its own digest must be, 64 hexadecimal digits; checked before anything else is read.
         check: whether the digests of the tensors are checked, and that weights are finite.
         allow_nonfinite: whether weights may be NaN or infinite.
+        isolate: whether a process of its own reads and checks the whole file first; see `isolation`.
 
     Attributes:
         manifest: everything in the file but the tensors, as plain JSON values.
@@ -56,6 +60,7 @@ class ModelFile:
 
     Raises:
         ModelFileError: it is not a model file, or one that is refused; `code` says why.
+        UsageError: `sha256` is no digest.
     """
 
     def __init__(
@@ -65,7 +70,14 @@ class ModelFile:
         sha256: str | None = None,
         check: bool = True,
         allow_nonfinite: bool = False,
+        isolate: bool = False,
     ) -> None:
+        if sha256 is not None and not (isinstance(sha256, str) and _DIGEST.fullmatch(sha256)):
+            raise UsageError(f"sha256: expected 64 hexadecimal digits, received {describe_value(sha256, 100)}")
+        if isolate:
+            from microframe.storage.isolation import read_in_isolation
+
+            sha256 = read_in_isolation(path, sha256=sha256, allow_nonfinite=allow_nonfinite)
         self.path = Path(path)
         self._check = check
         self.allow_nonfinite = allow_nonfinite
@@ -115,18 +127,20 @@ class ModelFile:
     def read(self, path: str) -> Array:
         """A tensor, with the dtype that it had when it was written."""
         entry = self._entry(path)
-        array = np.empty(entry.shape, entry.dtype)
-        self.read_into({path: array})
-        if entry.original is None:
-            return array
-        with np.errstate(all="ignore"):
-            return array.astype(entry.original)
+        with self.naming():
+            array = np.empty(entry.shape, entry.original or entry.dtype)
+            if array.dtype == entry.dtype:
+                self._fill(path, array)
+            else:
+                self._fill_converted(path, array)
+            self._check_unchanged()
+        return array
 
     def read_into(self, arrays: Mapping[str, Array]) -> None:
         """Read tensors, by path, each into an array of its shape and dtype."""
         with self.naming():
             for path, array in arrays.items():
-                self._match(path, array)
+                self._match(path, array.shape, array.dtype)
             self._fill_all(arrays)
             self._check_unchanged()
 
@@ -138,7 +152,9 @@ class ModelFile:
         """
         entry, stored = self._entry(path), self._structure.datasets[path]
         if self._check:
-            self.read_into({path: np.empty(entry.shape, entry.dtype)})
+            with self.naming():
+                self._look_through(path)
+                self._check_unchanged()
         if not stored.size:
             return np.empty(entry.shape, entry.dtype)
         if self._memory is None:
@@ -148,17 +164,18 @@ class ModelFile:
         return self._memory[stored.offset : stored.offset + stored.size].view(entry.dtype).reshape(entry.shape)
 
     def verify(self) -> None:
-        """Check the content of every tensor."""
+        """Check the content of every tensor, also where `check` is not set."""
         with self.naming():
-            for path, entry in self._tensors.items():
-                self._fill(path, np.empty(entry.shape, entry.dtype))
+            for path in self._tensors:
+                self._look_through(path)
             self._check_unchanged()
 
     def own_sha256(self) -> str:
         """The digest of the file's bytes, in hexadecimal."""
         digest = hashlib.sha256()
-        for offset in range(0, self._state.st_size, 4 * _PIECE):
-            digest.update(self._pread(offset, 4 * _PIECE))
+        with self.naming():
+            for offset in range(0, self._state.st_size, 4 * _PIECE):
+                digest.update(self._pread(offset, 4 * _PIECE))
         return digest.hexdigest()
 
     def _check_own_digest(self, expected: str) -> None:
@@ -214,17 +231,12 @@ class ModelFile:
                 there, wanted = ("a tensor", "none") if path in self._tensors else ("nothing", "one")
                 raise Refused(Code.TENSORS, f"/{path}", f"{there}, where the configured layers have {wanted}")
             for path, (shape, dtype) in described.items():
-                entry = self._tensors[path]
-                if (entry.shape, entry.dtype) != (tuple(shape), dtype.str):
-                    found = f"{entry.dtype} of shape {entry.shape}, where the layers have {dtype.str} of shape {shape}"
-                    raise Refused(Code.TENSORS, f"/{path}", found)
+                self._match(path, tuple(shape), dtype)
 
-    def _match(self, path: str, array: Array) -> None:
+    def _match(self, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         entry = self._entry(path)
-        if (entry.dtype, entry.shape) != (array.dtype.str, array.shape):
-            found = (
-                f"{entry.dtype} of shape {entry.shape}, where the model has {array.dtype.str} of shape {array.shape}"
-            )
+        if (entry.dtype, entry.shape) != (dtype.str, shape):
+            found = f"{entry.dtype} of shape {entry.shape}, where the layers have {dtype.str} of shape {shape}"
             raise Refused(Code.TENSORS, f"/{path}", found)
 
     def _fill_all(self, arrays: Mapping[str, Array]) -> None:
@@ -246,24 +258,48 @@ class ModelFile:
             pool.shutdown(cancel_futures=True)
 
     def _fill(self, path: str, array: Array) -> None:
-        """Read a tensor; if it is to be checked, then piece by piece."""
-        offset, data = self._structure.datasets[path].offset, array.reshape(-1).view(np.uint8).data
-        if not self._check:
-            for start in range(0, data.nbytes, _MOST_READ):
-                self._read_at(offset + start, data[start : start + _MOST_READ], path)
-            return
+        """Read a tensor into `array`."""
+        for _ in self._pieces(path, array.reshape(-1).view(np.uint8).data, check=self._check):
+            pass
+
+    def _fill_converted(self, path: str, array: Array) -> None:
+        """Read a tensor into `array`, whose dtype is another one."""
+        values, at = array.reshape(-1), 0
+        with np.errstate(all="ignore"):
+            for piece in self._pieces(path, None, check=self._check):
+                stored = np.frombuffer(piece, self._tensors[path].dtype)
+                values[at : at + len(stored)] = stored
+                at += len(stored)
+
+    def _look_through(self, path: str) -> None:
+        """Check a tensor."""
+        for _ in self._pieces(path, None, check=True):
+            pass
+
+    def _pieces(self, path: str, target: memoryview | None, *, check: bool) -> Iterator[memoryview]:
+        """A tensor's bytes, read into `target` or else into a place that the next ones take; checked when all are read.
+
+        A piece that is checked fits into the processor's cache.
+        """
+        stored, entry = self._structure.datasets[path], self._tensors[path]
+        most = _PIECE if check or target is None else _MOST_READ
+        place = memoryview(bytearray(min(most, stored.size))) if target is None else target
         digest, is_finite = hashlib.sha256(), True
-        looks = not self.allow_nonfinite and path.startswith("weights/") and array.dtype.kind == "f"
-        for start in range(0, data.nbytes, _PIECE):
-            piece = data[start : start + _PIECE]
-            self._read_at(offset + start, piece, path)
-            digest.update(piece)
+        looks = check and not self.allow_nonfinite and path.startswith("weights/") and "f" in entry.dtype
+        for start in range(0, stored.size, most):
+            size = min(most, stored.size - start)
+            piece = place[:size] if target is None else place[start : start + size]
+            self._read_at(stored.offset + start, piece, path)
+            if check:
+                digest.update(piece)
             if looks and is_finite:
-                is_finite = bool(np.isfinite(np.frombuffer(piece, array.dtype)).all())
-        if digest.hexdigest() != self._tensors[path].sha256:
+                is_finite = bool(np.isfinite(np.frombuffer(piece, entry.dtype)).all())
+            yield piece
+        if check and digest.hexdigest() != entry.sha256:
             raise Refused(Code.DIGEST, f"/{path}", "bytes whose digest is not the one in the manifest")
         if not is_finite:
-            raise Refused(Code.NONFINITE, f"/{path}", "NaN or infinity; allow_nonfinite=True loads it")
+            advice = "allow_nonfinite=True, or --allow-nonfinite, loads it"
+            raise Refused(Code.NONFINITE, f"/{path}", f"NaN or infinity; {advice}")
 
     def _read_at(self, offset: int, piece: memoryview, path: str) -> None:
         """Fill `piece` with the bytes from `offset`."""
@@ -299,6 +335,9 @@ class ModelFile:
             yield
         except Refused as refused:
             raise ModelFileError(self.path, refused.code, refused.where, refused.found) from refused
+        except MemoryError as error:
+            found = "more than there is memory for"
+            raise ModelFileError(self.path, Code.MEMORY, "the whole file", found) from error
         except OSError as error:
             raise ModelFileError(self.path, Code.UNREADABLE, "the path", error.strerror or str(error)) from error
 

@@ -33,6 +33,8 @@ STORED_AS = {
 }
 """The dtype in a file of each dtype that arrays may have; back and forth no bit is lost (uint64 wraps around)."""
 
+MOST_TENSORS = 2**16
+"""How many tensors a file may have, so that their metadata are not more than is read again."""
 _NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _HASHERS = 2
 """Threads that compute digests while the file is written; hashing leaves Python's lock to others."""
@@ -53,14 +55,17 @@ def write_model_file(path: str | os.PathLike[str], manifest: Mapping[str, Any], 
         tensors: arrays of truth values, of integers, or of floats of up to 64 bits, by path.
 
     Raises:
-        ModelFileError: the folder isn't there, cannot be written to, or is full; what was at `path` still is.
-        UsageError: an array is of another dtype, has a name that no file takes, or is one of two that a file cannot
-            take together; or the manifest goes beyond what is read again.
+        ModelFileError: the folder isn't there, cannot be written to, or is full; what was at `path` still is. Or all is
+            written, but the system cannot promise to remember the name; the message says so.
+        UsageError: there are too many arrays, or one is of another dtype, has a name that no file takes, or is one of
+            two that a file cannot take together; or the manifest goes beyond what is read again.
     """
+    if len(tensors) > MOST_TENSORS:
+        raise UsageError(f"a model file: expected at most {MOST_TENSORS} tensors, received {len(tensors)}")
     check_tensors(tensors, "a model file")
     _check_places(tensors)
     _check_manifest(manifest)
-    target = Path(os.path.realpath(path))
+    target = _target(path)
     stored = {name: _as_stored(array) for name, array in sorted(tensors.items())}
     originals = {name: _name(array.dtype) for name, array in tensors.items()}
     try:
@@ -68,6 +73,25 @@ def write_model_file(path: str | os.PathLike[str], manifest: Mapping[str, Any], 
             _write(stream, manifest, stored, originals)
     except OSError as error:
         raise ModelFileError(path, Code.WRITE, "the path", error.strerror or str(error)) from error
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """The file that `path` leads to, which may be written or replaced.
+
+    Raises:
+        ModelFileError: it is a folder, a pipe, a device, or no name that a file can have.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        if target.is_symlink():
+            found = "a symbolic link that leads to itself"
+        elif target.exists() and not target.is_file():
+            found = "a folder, a pipe or a device"
+        else:
+            return target
+    except (OSError, ValueError) as error:
+        raise ModelFileError(path, Code.WRITE, "the path", str(error)) from error
+    raise ModelFileError(path, Code.WRITE, "the path", f"{found}, which is not replaced")
 
 
 def check_tensors(tensors: Mapping[str, Any], place: str) -> None:
@@ -301,7 +325,10 @@ def _replacing(target: Path) -> Iterator[_Stream]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    try:
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise OSError(error.errno, f"the new file is there, but may be lost with power: {error.strerror}") from error
 
 
 def _create_beside(target: Path, mode: int) -> tuple[Path, int]:

@@ -67,11 +67,14 @@ def test_run_trains_a_json_configuration_and_continues_a_model(microframe, leave
     [
         (["net.toml", "samples.csv"], "net.toml is to be trained, which takes no samples (samples.csv)"),
         (["net.h5"], "net.h5 is a trained model: name a csv file to predict, or - for standard input"),
-        (["net.toml", "--isolate"], "--isolate is for prediction, which net.toml is not for"),
-        (["net.h5", "--resume", "--sha256", "0" * 64], "--sha256 is for prediction, which net.h5 is not for"),
+        (["net.toml", "--isolate"], "--isolate is for a model file, and net.toml is a configuration"),
+        (["net.toml", "--sha256", "0" * 64], "--sha256 is for a model file, and net.toml is a configuration"),
         (["net.toml", "--proba"], "--proba is for prediction, which net.toml is not for"),
         (["net.h5", "samples.csv", "--epochs", "3"], "--epochs is for training, which net.h5 is not for"),
-        (["net.yaml"], "net.yaml: expected a file ending in .toml or .json, to train, or in .h5, to predict with"),
+        (
+            ["net.yaml"],
+            "net.yaml: expected a file ending in .toml or .json, to train, or a model file, to predict with",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_a_usage_error(words, message, refused):

@@ -255,10 +255,11 @@ def test_data_that_has_changed_is_listed_with_the_settings_that_have_or_alone(mi
         "  data: samples: 12 then, 13 now",
         "  data: column 0 (from 0): 'length' then, 'width' now",
         "  data: column 1 (from 0): 'width' then, 'length' now",
+        "  data: the values of the inputs are others now",
         "  data: the values of the targets are others now",
     ]
     for words in (["leaves.toml"], ["leaves.h5"]):
-        assert refused(2, "train", *words, "--resume", "--epochs", 3).splitlines() == [
+        assert refused(4, "train", *words, "--resume", "--epochs", 3).splitlines() == [
             "error: the data has changed since the training that is to be resumed:",
             *data,
         ]

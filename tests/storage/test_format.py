@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 
 import microframe
-from microframe import Example, packing, storage
+from microframe import Example, storage
+from microframe.manifest import MOST_SETTINGS, Manifest, Progress
 from microframe.network import Declarations
-from microframe.packing import Manifest, Progress, pack
+from microframe.packing import pack
 from microframe.providers import Record
 from microframe.registry import registry
 from microframe.standard.layers import Dense
 from microframe.storage import LAYOUT, Code, ModelFile, codes, hdf5, metadata, write_model_file
 from microframe.storage import manifest as manifests
-from microframe.storage.writing import STORED_AS
+from microframe.storage.writing import MOST_TENSORS, STORED_AS
 
 LAYERS = "| Layer | Arrays that are trained | Others |"
 FORMAT = Path(storage.__file__).with_name("FORMAT.md")
@@ -105,9 +106,10 @@ def test_the_limits_are_those_that_hold():
         manifests.MOST_VALUES,
         manifests.MOST_LEVELS,
         manifests.MOST_DIGITS,
-        packing.MOST_VALUES,
+        MOST_SETTINGS,
         metadata.LARGEST_BLOCK,
-        metadata.MOST_BYTES,
+        metadata.MOST_METADATA,
+        MOST_TENSORS,
     ]
     assert f"[A-Za-z0-9_][A-Za-z0-9_.-]*` and has at most {limits['characters of a name']}" in TEXT
     assert hdf5.NAME.pattern == "[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}"

@@ -19,7 +19,10 @@ from microframe.storage import Code, ModelFile
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SOURCES = [*(ROOT / "microframe" / "storage").glob("*.py"), ROOT / "microframe" / "packing.py"]
+SOURCES = [
+    *(ROOT / "microframe" / "storage").glob("*.py"),
+    *(ROOT / "microframe" / name for name in ("manifest.py", "packing.py")),
+]
 
 HELD_BY = {
     "Nothing in a file is executed.": ("test_promises.py", "test_what_a_file_names_is_not_imported"),

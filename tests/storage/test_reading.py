@@ -97,7 +97,7 @@ def test_tensors_are_read_into_arrays_of_their_shapes_and_dtypes_alone(model_fil
         np.testing.assert_array_equal(out, saved_tensors[KERNEL])
         for wrong in (np.empty((3, 2), np.float32), np.empty((2, 3))):
             out[...] = -1
-            with pytest.raises(ModelFileError, match="where the model has") as error:
+            with pytest.raises(ModelFileError, match="where the layers have") as error:
                 file.read_into({"weights/dense_1/bias": np.empty(3), KERNEL: wrong})
             assert (error.value.code, error.value.where) == ("E_TENSORS", f"/{KERNEL}")
 

@@ -21,7 +21,7 @@ import pytest
 from h5py import h5a, h5d, h5p, h5s, h5t, h5z
 
 import microframe
-from microframe import ModelFileError
+from microframe import ModelFileError, UsageError
 from microframe.storage import Code, ModelFile, isolation, write_model_file
 from microframe.storage.manifest import MOST_BYTES
 
@@ -121,7 +121,6 @@ def device(valid, path):
 
 
 refuses(Code.NOT_FOUND, "nothing", nothing, "none.h5")
-refuses(Code.NOT_FOUND, "a name that no file can have", nothing, "a\0b")
 refuses(Code.UNREADABLE, "below a file", nothing, "trained.h5/model.h5")
 refuses(Code.NOT_A_FILE, "folder", folder)
 if os.name == "posix":
@@ -725,7 +724,7 @@ def put(valid, value, *path):
 
 
 FIELDS = [
-    "classes", "config", "data_digest", "delimiter", "feature_names", "fill", "fitted", "history", "input_shape",
+    "classes", "config", "data_digests", "delimiter", "feature_names", "fill", "fitted", "history", "input_shape",
     "layers", "microframe", "progress", "providers", "results", "single_value", "target_columns", "target_names",
     "threshold",
 ]  # fmt: skip
@@ -975,10 +974,15 @@ def test_what_is_recorded_may_be_nan(valid):
     np.testing.assert_array_equal(microframe.load(valid.path).records["loss"], [1.0, math.nan])
 
 
-@pytest.mark.parametrize("digest", ["0" * 64, "", "x", "0" * 63])
-def test_a_file_of_another_digest_than_was_asked_for_is_refused(valid, refused, digest):
-    error = refused(valid.path, lambda path: microframe.load(path, sha256=digest))
+def test_a_file_of_another_digest_than_was_asked_for_is_refused(valid, refused):
+    error = refused(valid.path, lambda path: microframe.load(path, sha256="0" * 64))
     assert error.code == Code.FILE_DIGEST
+
+
+@pytest.mark.parametrize("digest", ["", "x", "0" * 63, "0" * 63 + "g", b"0" * 64, 5])
+def test_what_is_no_digest_is_a_mistake_of_the_caller(valid, digest):
+    with pytest.raises(UsageError, match="sha256: expected 64 hexadecimal digits, received"):
+        microframe.load(valid.path, sha256=digest)
 
 
 def test_a_file_of_the_digest_that_was_asked_for_is_loaded(valid):
@@ -1047,7 +1051,7 @@ def test_a_file_that_cannot_be_written_has_a_code_as_well(valid):
     assert error.value.code == Code.WRITE
 
 
-OTHERS = {Code.FILE_DIGEST, Code.RANDOM_STATE, Code.CHANGED, Code.ISOLATED, Code.PLUGIN, Code.WRITE}
+OTHERS = {Code.FILE_DIGEST, Code.RANDOM_STATE, Code.CHANGED, Code.ISOLATED, Code.MEMORY, Code.PLUGIN, Code.WRITE}
 """The codes that no file has by itself; the tests above reach them."""
 
 
@@ -1064,7 +1068,7 @@ def test_every_code_is_called_what_it_is():
 IN_LITTLE_MEMORY = """
 import json, resource, sys
 import microframe
-from microframe import ModelFileError
+from microframe import ModelFileError, UsageError
 
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + 256 * 2**20

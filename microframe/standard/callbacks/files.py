@@ -6,12 +6,12 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microframe.component import Component
-from microframe.errors import ConfigError, Problem
+from microframe.errors import ConfigError, ModelFileError, Problem
 from microframe.interfaces import Callback
 from microframe.interfaces.callback import Memory
 from microframe.standard.callbacks.monitoring import MonitoringCallback
@@ -37,7 +37,8 @@ class Checkpoint(MonitoringCallback):
         overwrite: whether a new training may replace files that exist; default false. A resumed one always may.
 
     Raises:
-        ConfigError: before the first epoch, if the folder of a file does not exist, or the file does.
+        ConfigError: before the first epoch, if the folder of a file does not exist, or the file does; and in any case
+            if what would be replaced is no model file.
     """
 
     best: str | None = None
@@ -57,10 +58,10 @@ class Checkpoint(MonitoringCallback):
     def training_begin(self, run: Run, memory: Memory) -> None:
         may_exist = _may_exist(run, self, memory)
         if self.best is not None:
-            _check_path(run, self, "best", self.best, may_exist)
+            _check_path(run, self, "best", self.best, may_exist, _is_model, "a model file")
             super().training_begin(run, memory)
         if self.last is not None:
-            _check_path(run, self, "last", self.last, may_exist)
+            _check_path(run, self, "last", self.last, may_exist, _is_model, "a model file")
         memory["begun"] = True
 
     def batch_end(self, run: Run, memory: Memory) -> None:
@@ -99,7 +100,8 @@ class MetricsLog(Callback):
         overwrite: whether a new training may replace a file that exists; default false.
 
     Raises:
-        ConfigError: before the first epoch, if the folder of the file does not exist, or the file does.
+        ConfigError: before the first epoch, if the folder of the file does not exist, or the file does; and in any case
+            if what would be replaced is no such history.
     """
 
     path: str
@@ -110,7 +112,7 @@ class MetricsLog(Callback):
             raise ValueError("a path that ends in .csv or .jsonl")
 
     def training_begin(self, run: Run, memory: Memory) -> None:
-        _check_path(run, self, "path", self.path, _may_exist(run, self, memory))
+        _check_path(run, self, "path", self.path, _may_exist(run, self, memory), _is_log, "a history of a training")
         memory["begun"] = True
         columns = run.history.to_dict()
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
@@ -146,7 +148,35 @@ def _may_exist(run: Run, callback: Checkpoint | MetricsLog, memory: Memory) -> b
     return callback.overwrite or "begun" in memory or run.epoch > 0 or run.batch > 0
 
 
-def _check_path(run: Run, callback: Callback, field: str, path: str, may_exist: bool) -> None:
+def _is_model(path: str) -> bool:
+    from microframe.storage import ModelFile
+
+    try:
+        ModelFile(path, check=False).__exit__(None, None, None)
+    except ModelFileError:
+        return False
+    return True
+
+
+def _is_log(path: str) -> bool:
+    """Whether a file is empty, or its first line begins with the number of an epoch or the header above it."""
+    with Path(path).open("rb") as stream:
+        return stream.read(8).startswith((b"epoch", b'{"epoch"')) or not Path(path).stat().st_size
+
+
+def _check_path(
+    run: Run,
+    callback: Callback,
+    field: str,
+    path: str,
+    may_exist: bool,
+    is_own: Callable[[str], bool],
+    kind: str,
+) -> None:
+    """Check that a file may be written; what is there already must be of the callback's own kind.
+
+    The path may come from a model file, and so from anybody.
+    """
     if not Path(path).parent.is_dir():
         raise ConfigError([Problem(place(run, callback, field), "a file in a folder that exists", repr(path))])
     if Path(path).is_dir():
@@ -155,6 +185,9 @@ def _check_path(run: Run, callback: Callback, field: str, path: str, may_exist: 
         where = place(run, callback, "overwrite")
         option = f" (--set {'.'.join(map(str, where[1:]))}=true)" if where[0] == "training" else ""
         raise ConfigError([Problem(where, f"true to replace a file{option}", f"false, and {path!r} exists")])
+    if Path(path).exists() and not (Path(path).is_file() and is_own(path)):
+        received = f"{path!r}, which is there and is something else"
+        raise ConfigError([Problem(place(run, callback, field), f"{kind} to replace, or none", received)])
 
 
 def _finite(value: Any) -> Any:

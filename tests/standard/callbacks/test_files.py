@@ -180,9 +180,30 @@ def test_an_existing_file_is_refused_before_the_first_epoch_and_left_alone(tmp_p
 @pytest.mark.parametrize("kind", OVERWRITING)
 def test_an_existing_file_is_replaced_on_request(tmp_path, fit, kind):
     path = tmp_path / "file.csv"
-    path.write_text("precious")
+    fit([OVERWRITING[kind](str(path))])
+    before = path.stat().st_mtime_ns
     fit([OVERWRITING[kind](str(path), overwrite=True)])
-    assert b"precious" not in path.read_bytes()
+    assert path.stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize("kind", OVERWRITING)
+def test_what_is_of_another_kind_is_replaced_neither_on_request_nor_by_a_resumed_training(
+    tmp_path, fit, noisy_model, diverge_in, kind
+):
+    path = tmp_path / "file.csv"
+    path.write_text("precious")
+    with pytest.raises(
+        ConfigError, match=r"to replace, or none, received '.*file\.csv', which is there and is something"
+    ):
+        fit([OVERWRITING[kind](str(path), overwrite=True)])
+    path.unlink()
+    model, callback = noisy_model(), OVERWRITING[kind](str(path))
+    with pytest.raises(TrainingDivergedError):
+        fit([callback], model, listeners=[diverge_in(2)])
+    path.write_text("precious")
+    with pytest.raises(ConfigError, match="which is there and is something else"):
+        fit([callback], model, resume=True)
+    assert path.read_text() == "precious"
 
 
 @pytest.mark.parametrize("kind", OVERWRITING)
