@@ -49,7 +49,7 @@ def pack(model: Model, checkpoint: Checkpoint | None) -> tuple[dict[str, Any], d
         "classes": _listed(model.classes),
         "feature_names": _listed(model.feature_names),
         "target_names": _listed(model.target_names),
-        "threshold": model.threshold,
+        "threshold": float(model.threshold),
         "fitted": model.is_fitted,
         "target_columns": list(model.target_columns),
         "delimiter": model.delimiter,

@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from microframe import ConfigError, DataError, Dataset, Model, UsageError
+from microframe import Callback, ConfigError, DataError, Dataset, Model, UsageError
 from microframe.checks import check_finite
 from microframe.fitting import data_differences
 from microframe.standard.layers import Dense, Standardize
@@ -182,6 +182,27 @@ def test_a_training_is_not_resumed_on_other_values():
         ]
     assert model.history.epochs == 1
     model.fit(x.tolist(), y, resume=True, epochs=2)
+
+
+def test_results_are_of_the_end_of_a_training_and_gone_when_it_goes_on():
+    class Look(Callback):
+        type = "look"
+
+        def epoch_end(self, run, memory):
+            seen.append(dict(run.model.results))
+
+    seen: list[object] = []
+    configuration = {
+        "data": {"source": "digits", "test": 0.2},
+        "layers": [{"type": "dense", "units": 10, "activation": "softmax"}],
+        "training": {"loss": "cross_entropy"},
+    }
+    model = Model.from_config(configuration)
+    model.fit(epochs=1)
+    assert set(model.results) == {"test"}
+    model.fit(epochs=2, resume=True, listeners=[Look()])
+    assert seen == [{}]
+    assert set(model.results) == {"test"}
 
 
 def test_every_difference_of_the_data_is_listed_where_a_training_is_to_be_resumed_on_other_data():

@@ -20,9 +20,9 @@ from microframe.errors import ModelFileError, ModelPluginError, UsageError
 def command(files: Sequence[str], as_json: bool, **options: Any) -> int:
     """Check each model FILE: its structure, its manifest, the digest of every tensor, and that weights are finite.
 
-    Where its plugins are there, also that the configured network has just these tensors. A line is printed for each
-    file, with the SHA-256 of the file and that of its manifest, which names the model. The first file that is refused
-    ends it, with the exit code 6.
+    Where its plugins are there, also that the configured network has just these tensors, and that its training can go
+    on from the checkpoint. A line is printed for each file, with the SHA-256 of the file and that of its manifest,
+    which names the model. The first file that is refused ends it, with the exit code 6.
     """
     if options["sha256"] and len(files) > 1:
         raise UsageError(f"--sha256 is for a single file, and there are {len(files)}")
@@ -56,7 +56,7 @@ def _check(file: str, options: dict[str, Any]) -> dict[str, Any]:
     except ModelPluginError as error:
         missing = error
     digests = {"sha256": contents.sha256, "manifest_sha256": contents.manifest_sha256}
-    return {"file": file, "ok": True, **digests, "network_checked": missing is None, **missing_report(missing)}
+    return {"file": file, "ok": True, **digests, "complete": missing is None, **missing_report(missing)}
 
 
 def _line(report: dict[str, Any]) -> str:
@@ -66,4 +66,4 @@ def _line(report: dict[str, Any]) -> str:
         f"{printable(report['file'], most=None)}: ok, SHA-256 {report['sha256']}, manifest {report['manifest_sha256']}"
     )
     reason = report["install"] or " ".join(report["missing"])
-    return text if report["network_checked"] else f"{text}, network not checked: {printable(reason)}"
+    return text if report["complete"] else f"{text}, less what takes plugins: {printable(reason)}"

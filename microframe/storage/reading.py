@@ -211,7 +211,10 @@ class ModelFile:
                 raise Refused(Code.TYPE, f"/{path}", f"{dataset.dtype}, where the manifest says {entry.dtype}")
             if entry.shape != dataset.shape:
                 raise Refused(Code.SHAPE, f"/{path}", f"{dataset.shape}, where the manifest says {entry.shape}")
-            if entry.original is not None and STORED_AS.get(entry.original) != np.dtype(entry.dtype).name:
+            stored_as = np.dtype(entry.dtype).name
+            if entry.original is not None and (
+                entry.original == stored_as or STORED_AS.get(entry.original) != stored_as
+            ):
                 raise Refused(Code.TYPE, f"/{path}", f"{entry.dtype}, which no {entry.original[:40]} is stored as")
         for path in sorted(tensors.keys() - stored.keys()):
             raise Refused(Code.MISSING, f"/{path}", "nothing, where the manifest lists a tensor")

@@ -69,6 +69,14 @@ def test_another_delimiter_can_be_asked_for_where_there_are_samples(microframe, 
     assert "--delimiter is for samples in a file" in refused(2, *words)
 
 
+def test_predictions_that_are_not_finite_are_a_data_error(microframe, refused, leaves, tmp_path):
+    model = load(leaves / "leaves.h5")
+    model.weights["dense_1"]["kernel"][0, 0] = np.nan
+    model.save(tmp_path / "nan.h5")
+    message = refused(4, "evaluate", "nan.h5", leaves / "leaves.csv", "--allow-nonfinite")
+    assert "expected predictions without NaN" in message
+
+
 def test_a_model_without_a_test_part_needs_samples(refused, leaves):
     assert "the model has no test samples of its own" in refused(2, "evaluate", leaves / "leaves.h5")
 

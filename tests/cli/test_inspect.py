@@ -216,6 +216,15 @@ def test_a_damaged_model_is_recognised(refused, tmp_path):
     assert refused(6, "inspect", "model.h5").endswith(" [E_DIGEST]\n")
 
 
+def test_a_model_file_is_known_by_how_it_begins(microframe, leaves, tmp_path):
+    (tmp_path / "leaves.hdf5").write_bytes((leaves / "leaves.h5").read_bytes())
+    for words in (["inspect"], ["config", "show"], ["run"], ["verify"]):
+        samples = [leaves / "leaves.csv"] if words == ["run"] else []
+        assert microframe(*words, "leaves.hdf5", *samples).code == 0
+    result = microframe("train", "leaves.hdf5", "--resume", "--epochs", 41)
+    assert (result.code, result.stderr.splitlines()[-1]) == (0, "saved leaves.hdf5")
+
+
 def test_the_input_shape_of_a_trained_model_is_not_for_the_asking(refused, digits):
     assert "whose input shape is known: leave out --input-shape" in refused(2, "inspect", digits, "--input-shape", "3")
 

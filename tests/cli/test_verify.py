@@ -66,7 +66,7 @@ def test_each_file_has_a_line_with_both_digests(microframe, files):
 def test_json_has_the_same(microframe, files):
     report = microframe("verify", "0.h5", "--json").json
     digests = {"sha256": digest(files[0]), "manifest_sha256": name(files[0])}
-    assert report == [{"file": "0.h5", "ok": True, **digests, "network_checked": True, "missing": [], "install": None}]
+    assert report == [{"file": "0.h5", "ok": True, **digests, "complete": True, "missing": [], "install": None}]
 
 
 def damage_tensor(path):
@@ -139,9 +139,40 @@ def test_weights_that_are_not_finite_are_taken_on_request(microframe, refused, f
     edit(files[0], not_finite)
     (tmp_path / "samples.csv").write_text("1,2\n")
     assert microframe("verify", "0.h5", "--allow-nonfinite").code == 0
-    for words in (["predict", "0.h5", "samples.csv"], ["inspect", "0.h5"]):
+    for words in (["predict", "0.h5", "samples.csv"], ["inspect", "0.h5"], ["verify", "0.h5"]):
         assert refused(6, *words).endswith(" [E_NONFINITE]\n")
         assert microframe(*words, "--allow-nonfinite", "--isolate").code == 0
+
+
+def test_what_only_a_continued_training_would_meet_is_checked_too(refused, leaves, tmp_path):
+    path = tmp_path / "leaves.h5"
+
+    def bad_state(manifest, tensors):
+        tensors["random/noise"] = np.zeros(3, np.uint8)
+
+    def bad_training(manifest, tensors):
+        manifest["config"]["training"]["epochs"] = -1
+
+    for change, code in ((bad_state, "E_RANDOM_STATE"), (bad_training, "E_CONFIG")):
+        path.write_bytes((leaves / "leaves.h5").read_bytes())
+        edit(path, change)
+        assert refused(6, "verify", "leaves.h5").endswith(f" [{code}]\n")
+
+
+def test_the_digest_of_a_single_file_can_be_asked_for(microframe, refused, files):
+    assert microframe("verify", "0.h5", "--sha256", digest(files[0])).code == 0
+    assert refused(6, "verify", "0.h5", "--sha256", digest(files[1])).endswith(" [E_FILE_DIGEST]\n")
+    assert "--sha256 is for a single file, and there are 2" in refused(
+        2, "verify", "0.h5", "1.h5", "--sha256", "0" * 64
+    )
+
+
+def test_the_name_of_a_file_does_not_act_on_the_terminal(microframe, files):
+    name = "0\x1b[2K\n1.h5: ok"
+    files[0].rename(files[0].with_name(name))
+    for line in (microframe("verify", name).stdout, microframe("verify", f"{name}!").stderr):
+        assert line.count("\n") == 1
+        assert line[:-1].isprintable()
 
 
 def test_without_its_plugins_a_file_is_checked_as_far_as_it_goes(microframe, plugin_folder, tmp_path):
@@ -157,9 +188,9 @@ def test_without_its_plugins_a_file_is_checked_as_far_as_it_goes(microframe, plu
     imported.unlink()
     without = microframe("verify", "net.h5")
     assert (without.code, without.stderr) == (0, "")
-    assert without.stdout == f'{line[:-1]}, network not checked: pip install "microframe-demo>=1.0"\n'
+    assert without.stdout == f'{line[:-1]}, less what takes plugins: pip install "microframe-demo>=1.0"\n'
     (report,) = microframe("verify", "net.h5", "--json").json
-    assert (report["network_checked"], report["install"]) == (False, 'pip install "microframe-demo>=1.0"')
+    assert (report["complete"], report["install"]) == (False, 'pip install "microframe-demo>=1.0"')
     needs = "net.h5: the layer 'demo.twice' needs the plugin 'demo' from microframe-demo 1.0, not installed: "
     assert report["missing"] == [needs + "twice_1 (layers[0])"]
     edit(tmp_path / "net.h5", lambda _, tensors: tensors.update({"weights/other/kernel": np.ones(2)}))
@@ -176,6 +207,9 @@ WORDS = {
     "run": ["run", "leaves.h5", "leaves.csv"],
     "evaluate": ["evaluate", "leaves.h5", "leaves.csv"],
     "inspect": ["inspect", "leaves.h5"],
+    "verify": ["verify", "leaves.h5"],
+    "show": ["config", "show", "leaves.h5"],
+    "train": ["train", "leaves.h5", "--resume"],
 }
 
 

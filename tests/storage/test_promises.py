@@ -14,6 +14,7 @@ import pytest
 
 import microframe
 from microframe import Model, ModelFileError, PluginError
+from microframe.preparation import Parts
 from microframe.standard.layers import Dense
 from microframe.storage import Code, ModelFile
 
@@ -126,6 +127,27 @@ def test_loading_takes_the_memory_that_the_file_is_large(tmp_path, options):
         tracemalloc.stop()
     assert model.is_built
     assert peak < (0 if options.get("mmap") else size) + 2**20
+
+
+@pytest.mark.parametrize("dtype", ["uint64", "uint32", "float16", "bool"])
+def test_arrays_of_other_types_and_numbers_of_rows_take_no_more(tmp_path, dtype):
+    path = tmp_path / "model.h5"
+    model = Model([Dense(1)]).build((1,))
+    model.records["seen"] = np.ones(2**20, dtype)
+    rows = np.arange(2**20)
+    model.parts = Parts(rows[: 2**19], rows[2**19 :], rows[:0])
+    model.save(path)
+    microframe.load(path)
+    tracemalloc.start()
+    try:
+        loaded = microframe.load(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(loaded.records["seen"], model.records["seen"])
+    assert loaded.records["seen"].dtype == dtype
+    # beside two buffers, and a bit for each row
+    assert peak < path.stat().st_size + 4 * 2**20
 
 
 def test_an_error_tells_a_program_what_it_tells_a_reader(trained_file, with_text):

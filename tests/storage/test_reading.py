@@ -141,6 +141,8 @@ def test_a_file_that_is_refused_is_closed(model_file, read_all, reopened):
 
 def test_a_missing_file_a_folder_and_other_files_are_told_apart(tmp_path, read_all):
     assert refusal(tmp_path / "no.h5", read_all) == ("E_NOT_FOUND", "the path", "no such file")
+    with pytest.raises(ModelFileError, match=r"a\\x00b: the path: no name that a file can have .*E_NOT_FOUND"):
+        ModelFile(tmp_path / "a\0b")
     assert refusal(tmp_path, read_all)[0] == "E_NOT_A_FILE"
     for content in (b"", b"text", bytes(5000)):
         (tmp_path / "other").write_bytes(content)

@@ -767,7 +767,16 @@ for value, *path in (
     ([["loss", [True]]], "history"),
     ([["loss", [1.0]], ["loss", [1.0]]], "history"),
     ([["loss", [1.0]], ["accuracy", [1.0, 2.0]]], "history"),
+    ([["recall", [[1.0, 2.0], [1.0]]]], "history"),
+    ([["recall", [[1.0, 2.0], 1.0]]], "history"),
+    ([["loss", [10**99]], ["loss", [1.0]]], "history"),
     ({"test": [["loss", [{}]]]}, "results"),
+    ({"test": [["loss", []]]}, "results"),
+    ({"test": [["loss", [1.0, 2.0]]]}, "results"),
+    ({"elsewhere": [["loss", [1.0]]]}, "results"),
+    (2**53 + 1, "progress", "step"),
+    ("", "data_digests"),
+    ({"inputs": None}, "data_digests"),
     (1, "microframe"),
     ({"layer:dense": {}}, "providers"),
     ({"layer:dense": {"plugin": 5}}, "providers"),
@@ -799,6 +808,7 @@ for code, value, *path in (
     (Code.TYPE, "O", "tensors", KERNEL, "dtype"),
     (Code.TYPE, "object", "tensors", KERNEL, "original"),
     (Code.TYPE, "float64", "tensors", KERNEL, "original"),
+    (Code.TYPE, "float32", "tensors", KERNEL, "original"),
     (Code.SHAPE, [4, 3], "tensors", KERNEL, "shape"),
     (Code.SHAPE, [12], "tensors", KERNEL, "shape"),
     (Code.SHAPE, [3, 4, 1], "tensors", KERNEL, "shape"),
@@ -816,6 +826,10 @@ for code, value, *path in (
 
 def first_layer(**fields):
     return lambda manifest: manifest["config"]["layers"][1].update(fields)
+
+
+def in_progress(**fields):
+    return lambda manifest: manifest["progress"].update(fields)
 
 
 def in_table(**fields):
@@ -865,6 +879,15 @@ for name, edit in (
     ("a truth value for a number of units", first_layer(units=True)),
     ("no input", lambda manifest: manifest.update(input_shape=[])),
     ("another number of fill values", lambda manifest: manifest.update(fill=[0.5])),
+    ("more classes than outputs", lambda manifest: manifest.update(classes=["a", "b", "c", "d", "e"])),
+    ("a single class", lambda manifest: manifest.update(classes=["a"])),
+    ("fewer names than inputs", lambda manifest: manifest.update(feature_names=["a"])),
+    ("a batch beyond the epoch", in_progress(batch=10**6)),
+    ("as many batches as an epoch has", lambda manifest: manifest["progress"].update(batch=1, batch_size=18)),
+    ("batches larger than the data", in_progress(batch_size=10**6)),
+    ("other samples than there are rows", in_progress(samples=17)),
+    ("a memory of no callback", in_progress(memories=[{}] * 7)),
+    ("no layer's dtype", lambda manifest: manifest["config"].pop("dtype")),
 ):
     refuses(Code.CONFIG, name, Valid.edit, edit, structure=False)
 
@@ -876,6 +899,13 @@ def put_tensor(valid, name, values, **entry):
     valid.list(name, **{"dtype": values.dtype.str, **entry})
 
 
+for name, rows in (
+    ("a row beyond the data", [*range(17), 10**9]),
+    ("a row below 0", [*range(17), -1]),
+    ("a row twice", [*range(17), 16]),
+    ("a row less", range(17)),
+):
+    refuses(Code.CONFIG, name, put_tensor, "splits/train", np.array(rows), structure=False)
 refuses(Code.TENSORS, "rows as values", put_tensor, "splits/train", np.zeros(18), structure=False)
 refuses(Code.TENSORS, "rows as a table", put_tensor, "splits/train", np.zeros((18, 1), np.int64), structure=False)
 refuses(

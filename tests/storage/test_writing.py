@@ -214,6 +214,28 @@ def test_a_symbolic_link_is_followed_and_stays(model_file, tmp_path):
     assert os.listdir(tmp_path / "folder") == ["real.h5"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes in folders")
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "to_pipe").symlink_to("pipe")
+    before = sorted((path.name, path.lstat().st_ino) for path in tmp_path.iterdir())
+    for name in ("folder", "pipe", "loop", "to_pipe", "a\0b"):
+        with pytest.raises(ModelFileError) as error:
+            write_model_file(tmp_path / name, {}, {})
+        assert (error.value.code, error.value.where) == ("E_WRITE", "the path")
+    assert sorted((path.name, path.lstat().st_ino) for path in tmp_path.iterdir()) == before
+
+
+def test_more_tensors_than_are_read_again_are_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "MOST_TENSORS", 3)
+    tensors = {f"records/{number}": np.zeros(1) for number in range(4)}
+    with pytest.raises(UsageError, match="expected at most 3 tensors, received 4"):
+        write_model_file(tmp_path / "model.h5", {}, tensors)
+    assert os.listdir(tmp_path) == []
+
+
 def test_the_permissions_of_a_file_that_is_replaced_are_kept(model_file, saved_manifest):
     model_file.chmod(0o640)
     write_model_file(model_file, saved_manifest, {})
