@@ -24,24 +24,24 @@ def written(monkeypatch) -> list[tuple[int, int]]:
     return places
 
 
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ({"batches": 2}, [(0, 2), (0, 4), (1, 0), (1, 1), (1, 3), (2, 0), (2, 0)]),
-        ({"batches": 2, "every": 9}, [(0, 2), (0, 4), (1, 1), (1, 3), (2, 0), (2, 0)]),
-        ({"batches": 5, "every": 9}, [(1, 0), (2, 0), (2, 0)]),
-        ({"batches": 5}, [(1, 0), (2, 0), (2, 0)]),
-        (
-            {"batches": 1, "every": 2},
-            [*((0, n) for n in range(1, 5)), (1, 0), *((1, n) for n in range(1, 5)), (2, 0), (2, 0)],
-        ),
-    ],
-    ids=str,
-)
-def test_each_file_is_written_once_and_at_the_end_of_training_once_more(tmp_path, fit, written, fields, expected):
+WRITTEN = {
+    "every 2 batches": ({"batches": 2}, [(0, 2), (0, 4), (1, 0), (1, 1), (1, 3), (2, 0)]),
+    "every 2 batches, hardly an epoch": ({"batches": 2, "every": 9}, [(0, 2), (0, 4), (1, 1), (1, 3), (2, 0)]),
+    "as many batches as an epoch has": ({"batches": 5}, [(1, 0), (2, 0)]),
+    "the same, hardly an epoch": ({"batches": 5, "every": 9}, [(1, 0), (2, 0)]),
+    "every batch": (
+        {"batches": 1},
+        [*((0, batch) for batch in range(1, 5)), *((1, batch) for batch in range(5)), (2, 0)],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_each_file_is_written_once_and_at_the_end_of_training_once_more(tmp_path, fit, written, case):
     """Five batches an epoch; the last of them is written with what is measured after it, and not before as well."""
+    fields, expected = WRITTEN[case]
     fit([Checkpoint(last=str(tmp_path / "last.h5"), **fields)], epochs=2)
-    assert written == expected
+    assert written == [*expected, (2, 0)]
 
 
 def test_the_last_batch_of_an_epoch_writes_nothing_until_the_epoch_is_measured(tmp_path, fit, written):
