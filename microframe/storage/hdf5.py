@@ -320,7 +320,8 @@ def _read_attribute(data: bytes) -> tuple[str, bytes | int]:
     start = 9 + name_size + type_size + space_size
     space = data[start - space_size : start]
     kind = datatype[0] & 15
-    if version != 3 or flags or not NAME.fullmatch(name) or space[:4] != b"\x02\x00\x00\x00":
+    is_single = version == 3 and not flags and 1 <= datatype[0] >> 4 <= 3 and space[:4] == b"\x02\x00\x00\x00"
+    if not is_single or not NAME.fullmatch(name):
         raise Refused(Code.ATTRIBUTE, "/", f"an attribute {name[:80]!r} that is no single value")
     if kind == _STRING:
         (size,) = struct.unpack_from("<I", datatype, 4)

@@ -336,8 +336,7 @@ def _create_beside(target: Path, mode: int) -> tuple[Path, int]:
     while True:
         temporary = target.with_name(f"{_stem(target)}.{os.urandom(8).hex()}.tmp")
         descriptor = os.open(temporary, _NEW_FILE, mode)
-        _lock(descriptor)
-        if temporary.exists():  # nobody took it for a stale one before it was locked
+        if _lock(descriptor) is not False and temporary.exists():  # nobody took it for a stale one before
             return temporary, descriptor
         os.close(descriptor)
 
@@ -361,14 +360,16 @@ def _remove_stale(target: Path) -> None:
                 os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
-    """Lock an open file; False where another process has, or the system knows no such locks."""
+def _lock(descriptor: int) -> bool | None:
+    """Lock an open file; False where another process has, None where the system knows no such locks."""
     try:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):
+    except BlockingIOError:
         return False
+    except (ImportError, OSError):
+        return None
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -277,7 +278,8 @@ def _contents(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _descriptors() -> list[str] | None:
-    """The files that this process has open, where the system tells."""
+    """The files that this process has open, where the system tells, less those of models that nobody has any more."""
+    gc.collect()
     return sorted(os.listdir("/proc/self/fd")) if sys.platform == "linux" else None
 
 
