@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+import msgspec
 import numpy as np
 
 from microframe.arrays import Array, Shape
@@ -14,8 +14,7 @@ from microframe.errors import ConfigError, DataError, Problem
 from microframe.interfaces import Dataset, Layer, Loss
 
 
-@dataclass(frozen=True)
-class DataDigests:
+class DataDigests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What changes when the data, or the order of the samples, does.
 
     Attributes:

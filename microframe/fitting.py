@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from microframe.arrays import Array
@@ -239,7 +240,7 @@ def changed_values(model: Model, dataset: Dataset) -> list[str]:
     """Which values of `dataset` are not those that a model was trained on: ``"inputs"``, ``"targets"``."""
     if model.data_digests is None:
         return []
-    before, now = asdict(model.data_digests), asdict(DataDigests.of(dataset))
+    before, now = map(msgspec.structs.asdict, (model.data_digests, DataDigests.of(dataset)))
     return [what for what in before if None not in (before[what], now[what]) and before[what] != now[what]]
 
 

@@ -15,7 +15,8 @@ INPUT = "input"
 """The name by which layers refer to the network's input."""
 
 _LONGEST_NAME = 200
-_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{_LONGEST_NAME - 1}}}")
+LAYER_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{_LONGEST_NAME - 1}}}")
+"""What a layer may be called, as a whole."""
 _EXPECTED_NAME = f"at most {_LONGEST_NAME} letters, digits, '_' and '-', a letter first"
 
 
@@ -47,7 +48,7 @@ def connect(layers: Sequence[Layer], path: tuple[str | int, ...], problems: list
     nodes = []
     for index, (layer, name) in enumerate(zip(layers, names, strict=True)):
         place = (*path, index)
-        if not _NAME.fullmatch(name):
+        if not LAYER_NAME.fullmatch(name):
             problems.append(Problem((*place, "name"), _EXPECTED_NAME, describe_name(name)))
         if name in positions:
             problems.append(Problem((*place, "name"), "a name that no other layer has", repr(name)))

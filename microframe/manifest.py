@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
+from microframe.arrays import MOST_AXES, MOST_ELEMENTS
 from microframe.checks import DataDigests
-from microframe.graph import INPUT
+from microframe.graph import INPUT, LAYER_NAME
 from microframe.history import History
 from microframe.network import Network
 from microframe.providers import Record
@@ -21,6 +22,8 @@ MOST_SETTINGS = 2**17
 """What a configuration in a file may consist of, as looking at each takes time: those of some ten thousand layers."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A number of something; as a float it is the same."""
+Extent = Annotated[int, msgspec.Meta(ge=0, le=MOST_ELEMENTS)]
+SampleShape = Annotated[tuple[Extent, ...], msgspec.Meta(max_length=MOST_AXES)]
 
 
 class StoredLayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +38,7 @@ class StoredLayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     inputs: tuple[str, ...]
-    output_shape: tuple[NonNegativeInteger, ...]
+    output_shape: SampleShape
     trained: tuple[str, ...]
 
 
@@ -80,7 +83,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     config: dict[str, Any]
-    input_shape: Annotated[tuple[NonNegativeInteger, ...], msgspec.Meta(max_length=63)]  # and an axis for the batch
+    input_shape: SampleShape
     layers: list[StoredLayer]
     classes: list[str | bool | int | float] | None
     feature_names: list[str] | None
@@ -160,6 +163,9 @@ def _check_layers(manifest: Manifest) -> None:
     configured = manifest.config.get("layers")
     if not isinstance(configured, list) or len(configured) != len(manifest.layers):
         raise Refused(Code.CONFIG, "/manifest", f"not the {len(manifest.layers)} layers that the table has")
+    for layer in manifest.layers:
+        if layer.name == INPUT or not LAYER_NAME.fullmatch(layer.name):
+            raise Refused(Code.CONFIG, "/manifest", f"a layer called {layer.name[:80]!r}")
     arrays = manifest.arrays()
     if len(arrays) < len(manifest.layers):
         raise Refused(Code.CONFIG, "/manifest", "two layers of one name")

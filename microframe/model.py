@@ -285,7 +285,8 @@ class Model:
         undefined = np.isnan(output).any(axis=tuple(range(1, output.ndim)))
         if undefined.any():
             row = int(np.flatnonzero(undefined)[0])
-            raise DataError(f"row {row} (from 0): the network's output is NaN; is there a NaN among its inputs?")
+            causes = "its inputs or among the weights"
+            raise DataError(f"row {row} (from 0): the network's output is NaN; is there a NaN among {causes}?")
 
     def predict_proba(self, x: Any, *, batch_size: int = BATCH_ROWS) -> Array:
         """The probability of each class, (samples, classes), in the order of `classes`.
@@ -325,11 +326,12 @@ class Model:
         Args:
             path: where; usually ends in ``.h5``.
             resumable: whether to save what an exact continuation needs; without it the file is about a third as large.
+                A model from a file reads it from there only now, so that file must not have been replaced or removed.
             checkpoint: what that is; the model's own unless given.
 
         Raises:
             ConfigError: a part of the model is of a class that nobody registered.
-            ModelFileError: the file cannot be written.
+            ModelFileError: the file cannot be written, or the one that the model is from is gone or another one now.
         """
         write_model_file(path, *pack(self, (checkpoint or self.checkpoint) if resumable else None))
 

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from microframe.arrays import Array, Generator, Shape, zeros_aligned
+from microframe.arrays import Array, Generator, Shape, check_shape, zeros_aligned
 from microframe.contexts import InferenceContext, nested_name
 from microframe.errors import ConfigError, Problem, expectation
 from microframe.graph import Node, connect
 from microframe.interfaces import Activation, FittedLayer, Initializer, Layer
 from microframe.interfaces.optimizer import ParameterSlice
-from microframe.values import describe_name
+from microframe.values import describe_name, describe_value
 
 Views = dict[str, dict[str, Array]]
 """Arrays by layer name and array name."""
@@ -45,11 +45,11 @@ class Declarations:
         self.states: dict[str, tuple[Shape, float, np.dtype[Any] | None]] = {}
 
     def parameter(self, name: str, shape: Shape, initializer: Initializer, *, decay: bool = True) -> None:
-        self._claim(name)
+        self._claim(name, shape)
         self.parameters[name] = (tuple(shape), initializer, decay)
 
     def state(self, name: str, shape: Shape, fill: float = 0.0, dtype: str | None = None) -> None:
-        self._claim(name)
+        self._claim(name, shape)
         self.states[name] = (tuple(shape), fill, None if dtype is None else np.dtype(dtype))
 
     def nested(self, name: str) -> NestedDeclarations:
@@ -59,7 +59,8 @@ class Declarations:
         """The arrays of state as they are at first, by name; of `dtype` where they were declared with none."""
         return {name: np.full(shape, fill, own or dtype) for name, (shape, fill, own) in self.states.items()}
 
-    def _claim(self, name: str) -> None:
+    def _claim(self, name: str, shape: Shape) -> None:
+        check_shape(shape)
         if not (name.isascii() and name.isidentifier()) or len(name) > _LONGEST_NAME:
             raise ValueError(f"a plain word of ASCII as the name of an array, not {describe_name(name)}")
         if name in self.parameters or name in self.states:
@@ -304,16 +305,22 @@ class Network:
 
 
 def _build(nodes: Sequence[Node], input_shape: Shape) -> tuple[list[Shape], list[Declarations]]:
+    try:
+        check_shape(input_shape)
+    except ValueError as error:
+        raise ConfigError([Problem(("input_shape",), str(error), describe_value(input_shape))]) from error
     shapes, declarations = [input_shape], []
     for index, node in enumerate(nodes):
         inputs = [shapes[source] for source in node.sources]
         declared = Declarations()
         try:
             _check_count(node.layer, len(inputs))
-            shapes.append(tuple(node.layer.build(declared, *inputs)))
+            shape = tuple(node.layer.build(declared, *inputs))
+            check_shape(shape)
         except (ValueError, TypeError) as error:
             received = f"{' and '.join(map(str, inputs))} as the input shape of {node.name!r} ({node.layer.type})"
             raise ConfigError([Problem(("layers", index), expectation(error), received)]) from error
+        shapes.append(shape)
         declarations.append(declared)
     return shapes, declarations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from microframe.preparation import Parts, check_classes
 from microframe.providers import to_json
 from microframe.randomness import generator, set_state
 from microframe.storage import Code, ModelFile, Refused, check_tensors, finite, restored
+from microframe.storage.manifest import MOST_LEVELS, count_levels
 from microframe.version import __version__
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _PARTS = ("train", "validation", "test")
 _RANDOM = ("shuffle", "noise")
+_MOST_STATE = 2**16
+"""Bytes of the state of a random generator; it has some 200."""
 
 
 def pack(model: Model, checkpoint: Checkpoint | None) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -54,7 +56,7 @@ def pack(model: Model, checkpoint: Checkpoint | None) -> tuple[dict[str, Any], d
         "target_columns": list(model.target_columns),
         "delimiter": model.delimiter,
         "single_value": model.is_single_value,
-        "data_digests": None if model.data_digests is None else dataclasses.asdict(model.data_digests),
+        "data_digests": None if model.data_digests is None else msgspec.to_builtins(model.data_digests),
         "fill": None if model.fill is None else model.fill.tolist(),
         "history": columns_of(model.history),
         "results": {part: columns_of(History.of(values)) for part, values in model.results.items()},
@@ -120,7 +122,7 @@ def unpack(file: ModelFile, manifest: Manifest, model: Model, *, mmap: bool = Fa
     _check_names(model, network)
     if manifest.progress is not None:
         _check_position(manifest.progress, model.parts)
-        _expect_checkpoint(file, network, manifest.progress["samples"])
+        _expect_checkpoint(file, network, manifest.progress)
         again = partial(ModelFile, file.path.absolute(), allow_nonfinite=file.allow_nonfinite)
         model.checkpoint = partial(_read_checkpoint, again, file.sha256, network.layout)
     return network
@@ -171,9 +173,9 @@ def _read_fill(values: list[Any] | None, input_shape: Shape) -> Array | None:
     return fill
 
 
-def _expect_checkpoint(file: ModelFile, network: Network, samples: int) -> None:
+def _expect_checkpoint(file: ModelFile, network: Network, progress: dict[str, Any]) -> None:
     """Refuse the file if the arrays of its checkpoint aren't of the shapes that the network's training has."""
-    outputs = ((samples, *network.output_shape), network.dtype)
+    outputs = ((progress["samples"], *network.output_shape), network.dtype)
     file.expect({f"progress/{name}": outputs for name in file.paths("progress") if name == "outputs"}, "progress")
     vector = ((network.parameter_count,), network.dtype)
     described = {
@@ -185,7 +187,24 @@ def _expect_checkpoint(file: ModelFile, network: Network, samples: int) -> None:
     is_vector = ("optimizer/parameters", "optimizer/slots/")
     expected = {path: vector if path.startswith(is_vector) else described.get(path) for path in paths}
     file.expect({path: description for path, description in expected.items() if description}, "optimizer")
-    _expect_vectors(file, [f"random/{purpose}" for purpose in _RANDOM], "random", np.dtype(np.uint8))
+    _check_memories(file, progress["memories"])
+    states = [f"random/{purpose}" for purpose in _RANDOM]
+    _expect_vectors(file, states, "random", np.dtype(np.uint8))
+    for path in states:
+        (size,) = file.shape(path)
+        if size > _MOST_STATE:
+            found = f"{size} bytes, where the state of a generator has at most {_MOST_STATE}"
+            raise ModelFileError(file.path, Code.RANDOM_STATE, f"/{path}", found)
+
+
+def _check_memories(file: ModelFile, memories: list[dict[str, Any]]) -> None:
+    """Refuse the file if an array is remembered by no callback, or under a name that another thing is remembered by."""
+    by_number = {str(number): memory for number, memory in enumerate(memories)}
+    for path in file.paths("callbacks"):
+        number, _, name = path.partition("/")
+        if number not in by_number or not name or name in by_number[number]:
+            found = "an array that no callback remembers, or that has the name of something else"
+            raise ModelFileError(file.path, Code.TENSORS, f"/callbacks/{path}", found)
 
 
 def _expect_vectors(file: ModelFile, paths: list[str], group: str, dtype: np.dtype[Any]) -> None:
@@ -196,9 +215,11 @@ def _read_checkpoint(again: Callable[[], ModelFile], sha256: str, layout: Sequen
     """The checkpoint in the file, which must still be the one with the manifest of the digest `sha256`."""
     with again() as file:
         if file.sha256 != sha256:
-            raise ModelFileError(
-                file.path, Code.CHANGED, "the whole file", "another file than the model was loaded from"
+            found = (
+                "another file than the model was loaded from, whose checkpoint was still to be read; "
+                "save(..., resumable=False) does without it"
             )
+            raise ModelFileError(file.path, Code.CHANGED, "the whole file", found)
         arrays = _own_arrays({name: file.read(f"weights/{name}") for name in file.paths("weights")}, layout)
         for group in ("optimizer", "callbacks", "progress"):
             arrays |= {f"{group}/{name}": file.read(f"{group}/{name}") for name in file.paths(group)}
@@ -219,10 +240,13 @@ def _own_arrays(arrays: Mapping[str, Array], layout: Sequence[ParameterSlice]) -
 
 def _read_state(file: ModelFile, path: str) -> dict[str, Any]:
     """The state of a random generator, tried out on one."""
+    text = file.read(path).tobytes()
     try:
-        state: dict[str, Any] = json.loads(file.read(path).tobytes())
+        if count_levels(text) > MOST_LEVELS:
+            raise ValueError("nested very deeply")
+        state: dict[str, Any] = json.loads(text)
         set_state(generator(0, "noise"), state)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise ModelFileError(file.path, Code.RANDOM_STATE, f"/{path}", f"no state of a generator: {error}") from error
     return state
 

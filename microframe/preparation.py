@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,11 @@ from microframe.interfaces import Dataset, Loss
 from microframe.network import Network
 from microframe.randomness import generator
 from microframe.samples import Samples, Split, as_array, as_rows, split_rows
+from microframe.values import describe_value
 
 ClassNames = tuple[Any, ...]
+_LONGEST_NAME = 4096
+"""Characters of the name of a class."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +93,34 @@ def widen_classes(labels: Array, classes: ClassNames | None, outputs: int) -> tu
 
 
 def check_classes(classes: ClassNames | None, output_shape: Shape) -> None:
-    """Raise DataError unless a network with this output can tell the classes apart: one output each, or one for two."""
-    if classes is None or not output_shape:
+    """Raise DataError unless a network with this output can tell the classes apart: one output each, or one for two.
+
+    Nor may their names be such as make trouble when they come from a file: very long ones, for an array of names has
+    room for the longest in each place; others than 64-bit numbers, of which any number can have one hash; or equal.
+    """
+    if classes is None:
+        return
+    strange = [name for name in classes if not _is_plain(name)]
+    if strange:
+        expected = f"classes whose names are texts of at most {_LONGEST_NAME} characters or 64-bit numbers"
+        raise DataError(f"target: expected {expected}, received {describe_value(strange[0])}")
+    if len(set(classes)) < len(classes):
+        ((twice, _),) = Counter(classes).most_common(1)
+        raise DataError(f"target: expected classes that differ, received {describe_value(twice)} twice")
+    if not output_shape:
         return
     outputs = output_shape[-1]
     if len(classes) < 2:
-        raise DataError(f"target: expected at least two classes, received only {classes[0]!r}")
+        received = f"only {describe_value(classes[0])}" if classes else "none"
+        raise DataError(f"target: expected at least two classes, received {received}")
     if outputs != len(classes) and (outputs, len(classes)) != (1, 2):
         raise DataError(f"the target has {len(classes)} classes, but the network has {outputs} outputs")
+
+
+def _is_plain(name: Any) -> bool:
+    if isinstance(name, str):
+        return len(name) <= _LONGEST_NAME
+    return isinstance(name, float) or (isinstance(name, int) and -(2**63) <= name < 2**64)
 
 
 def divide(count: int, test: float, validation: float, how: Split, labels: Array | None, seed: int) -> Parts:

@@ -23,5 +23,12 @@ def get_state(rng: Generator) -> dict[str, Any]:
 
 
 def set_state(rng: Generator, state: dict[str, Any]) -> None:
-    """Continue `rng` from what `get_state` gave."""
+    """Continue `rng` from what `get_state` gave.
+
+    Raises:
+        ValueError: it is the state of another kind of generator, or one that no generator gets into, as those with an
+            even increment: their period can be 1, and what waits for another number then waits for ever.
+    """
     rng.bit_generator.state = state
+    if get_state(rng)["state"]["inc"] % 2 == 0:
+        raise ValueError("an even increment")

@@ -12,9 +12,12 @@ from microframe.graph import INPUT
 from microframe.manifest import StoredLayer, describe_layers
 from microframe.network import Network
 from microframe.plugins import STANDARD
+from microframe.printable import printable
 from microframe.registry import registry
 from microframe.storage import Tensor
 from microframe.text_table import format_table
+
+_LONGEST_CELL = 1000
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,11 @@ class Summary:
         body = [
             (
                 row.name,
-                row.type,
-                ", ".join(row.inputs),
-                format_shape(row.output_shape),
+                short(row.type),
+                short(", ".join(row.inputs)),
+                short(format_shape(row.output_shape)),
                 f"{row.parameters:,}",
-                row.origin,
+                short(row.origin),
             )
             for row in self.rows
         ]
@@ -138,6 +141,11 @@ def origin_of(component: Component) -> str:
     """Where a part comes from; see `format_origin`."""
     provider = registry.provider(type(component))
     return format_origin(provider.name, provider.distribution, provider.version)
+
+
+def short(text: str) -> str:
+    """`text` for a cell of a table, whose column is as wide as its widest: cut where a file says very much."""
+    return printable(text, _LONGEST_CELL)
 
 
 def format_origin(plugin: str, distribution: str | None, version: str | None) -> str:

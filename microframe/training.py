@@ -210,7 +210,7 @@ class Run:
             UsageError: the run of the checkpoint differs in what cannot change: see the message.
         """
         progress, arrays = checkpoint.progress, checkpoint.arrays
-        self._check_continues(progress, below("optimizer/slots/", arrays))
+        self._check_continues(progress, arrays)
         self._finished = progress["finished"] == self.settings.epochs
         self.epoch, self.batch, self.step = progress["epoch"], progress["batch"], progress["step"]
         self._loss_sum, self.learning_rate_factor = progress["loss_sum"], progress["learning_rate_factor"]
@@ -225,7 +225,8 @@ class Run:
         restore_memories(callbacks, self._memories[: len(callbacks)], checkpoint)
         self.history.truncate(self.epoch)
 
-    def _check_continues(self, progress: dict[str, Any], slots: dict[str, Array]) -> None:
+    def _check_continues(self, progress: dict[str, Any], arrays: dict[str, Array]) -> None:
+        slots = below("optimizer/slots/", arrays)
         if slots.keys() != self._optimizer.slots.keys():
             raise UsageError(
                 f"the file's run had an optimizer with the slots {_listed(slots)}, which "
@@ -243,6 +244,13 @@ class Run:
                 f"the file's run measured {', '.join(progress['measured'])}, so its history cannot be continued with "
                 f"{', '.join(self.measured)}"
             )
+        missing = {*self.measured, "learning_rate"} - self.history.keys() if progress["epoch"] else set()
+        if missing or self.history.epochs < progress["epoch"]:
+            raise UsageError(
+                f"the file's run did {progress['epoch']} epochs, of which its history lacks some or a part"
+            )
+        if self._outputs is not None and progress["batch"] and "progress/outputs" not in arrays:
+            raise UsageError("the file's run stopped within an epoch, and the outputs so far are not in the file")
 
     @contextmanager
     def prediction_weights(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from microframe import Callback, Model, UsageError, load, register
+from microframe import Callback, Model, ModelFileError, UsageError, load, register
 from microframe.checkpoint import copy_memories
 from microframe.standard.layers import Dense
 
@@ -133,6 +133,16 @@ def test_a_record_that_no_file_holds_is_refused_by_its_name(tmp_path, record):
     with pytest.raises(UsageError, match=r"^records\['odd'\]: expected an array of "):
         model.save(tmp_path / "model.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_array_under_the_name_of_something_else_is_refused(tmp_path):
+    model = fit()
+    model.checkpoint.progress["memories"][0]["best"] = 1.0
+    model.checkpoint.arrays["callbacks/0/best"] = np.ones(1)
+    model.save(tmp_path / "model.h5")
+    with pytest.raises(ModelFileError, match="/callbacks/0/best: an array that no callback remembers, or ") as error:
+        load(tmp_path / "model.h5")
+    assert error.value.code == "E_TENSORS"
 
 
 def test_a_copy_does_not_change_with_the_memory():

@@ -52,6 +52,18 @@ def test_classes_that_the_outputs_cannot_tell_apart_are_refused(classes, outputs
     assert not model.is_built
 
 
+def test_a_class_with_a_very_long_name_is_refused_before_training_and_on_saving(tmp_path):
+    x, y = data()
+    model = classifier()
+    with pytest.raises(DataError, match="target: expected classes whose names are texts of at most 4096 characters"):
+        model.fit(x, np.array(["a", "b", "c" * 5000])[y], loss="cross_entropy")
+    assert not model.is_built
+    model.fit(x, y, loss="cross_entropy", epochs=1)
+    model.classes = ("a", "b", "c" * 5000)
+    with pytest.raises(UsageError, match="a model file: target: expected classes whose names are texts of at most"):
+        model.save(tmp_path / "model.h5")
+
+
 def test_named_classes_need_an_output_each():
     x, y = data()
     with pytest.raises(DataError, match="the target has 3 classes, but the network has 5 outputs"):

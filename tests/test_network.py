@@ -221,6 +221,30 @@ def test_a_layer_of_one_input_that_is_given_two_says_so():
         Network([Dense(3), Dense(1, inputs=("input", "dense_1"))], (2,))
 
 
+@pytest.mark.parametrize(
+    ("layers", "index"),
+    [([Embedding(10**9, 10**9)], 0), ([Embedding(2, 10**9), Embedding(2, 10**9)], 1), ([Embedding(2, 1)] * 64, 63)],
+    ids=["array", "elements", "axes"],
+)
+def test_shapes_that_no_array_can_have_are_refused_where_they_come_up(layers, index):
+    with pytest.raises(ConfigError) as error:
+        Network(layers, ())
+    (problem,) = error.value.problems
+    assert problem.path == ("layers", index)
+    assert problem.expected == "arrays of at most 63 axes and 2^59 elements"
+
+
+def test_an_input_that_no_array_can_hold_is_refused():
+    with pytest.raises(ConfigError, match=r"input_shape: expected arrays of at most 63 axes and 2\^59 elements"):
+        Network([Flatten()], (2**30, 2**30))
+
+
+def test_an_axis_without_elements_leaves_the_others_bounded():
+    assert Network([Flatten()], (2**59, 0)).output_shape == (0,)
+    with pytest.raises(ConfigError, match="input_shape"):
+        Network([Flatten()], (2**60, 0))
+
+
 def test_an_initializer_that_does_not_fit_is_named_by_its_field():
     layers = [Dense(3, bias_initializer={"type": "constant", "value": [1, 2]}), Dense(1, bias_initializer="orthogonal")]
     with pytest.raises(ConfigError) as error:

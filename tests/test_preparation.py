@@ -10,6 +10,7 @@ from microframe.errors import DataError
 from microframe.interfaces import Dataset
 from microframe.network import Network
 from microframe.preparation import (
+    check_classes,
     check_count,
     check_inputs,
     column_means,
@@ -101,6 +102,23 @@ def test_a_label_that_is_not_known_is_named_with_the_nearest(labels, message):
 def test_labels_that_no_file_could_hold_are_refused_before_training(labels):
     with pytest.raises(DataError, match="target: expected labels"):
         number_classes(labels, None)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (("a" * 4097, "b"), r"texts of at most 4096 characters or 64-bit numbers, received 'aaaa.*\.\.\.$"),
+        ((2**64, 0), "64-bit numbers, received 18446744073709551616$"),
+        ((None, "a"), "64-bit numbers, received None$"),
+        (("a", "b", "a"), "classes that differ, received 'a' twice$"),
+        ((1, 1.0), "classes that differ, received 1 twice$"),
+        ((), "at least two classes, received none$"),
+    ],
+)
+def test_names_of_classes_that_no_file_may_have_are_refused(classes, message):
+    check_classes(("a" * 4096, 2**64 - 1, -(2**63), 0.5, True), (5,))
+    with pytest.raises(DataError, match=f"^target: expected .*{message}"):
+        check_classes(classes, (len(classes),))
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,13 @@ def test_a_generator_goes_on_from_its_saved_state(purpose, before, seed):
     ) == expected
 
 
+def test_a_state_with_an_even_increment_is_none():
+    state = get_state(generator(0, "noise"))
+    state["state"]["inc"] = 2
+    with pytest.raises(ValueError, match="an even increment"):
+        set_state(generator(0, "noise"), state)
+
+
 def test_a_saved_state_does_not_move_with_the_generator():
     rng = generator(0, "shuffle")
     state = json.dumps(get_state(rng))

@@ -56,8 +56,9 @@ def _parse_shape(_ctx: click.Context, _parameter: click.Parameter, text: str | N
 def command(file: str, input_shape: Shape | None, as_json: bool, **options: Any) -> int:
     """Show the layers, shapes and sizes of the network in FILE, and where each part comes from.
 
-    FILE is a configuration or a model file. Of a model file the digests and the training history are shown as well; all
-    of it is checked. Plugins that it needs are not imported, and may be missing.
+    FILE is a configuration or a model file. Of a model file the digests and the training history are shown as well, and
+    its structure, all digests and its manifest are checked. Plugins that it needs are not imported, and may be missing;
+    whether its tensors and its training are those of their components is what `microframe verify` checks.
     """
     path = Path(file)
     if is_model_file(path):
@@ -187,9 +188,11 @@ def _summarized(summary: Summary | None) -> dict[str, Any]:
 
 def _print_with_title(title: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table, if it has any rows, with an empty line above."""
+    from microframe.summary import short
+
     if rows:
         click.echo()
-        print_table(head, rows, title=title)
+        print_table(head, [[short(format_cell(cell)) for cell in row] for row in rows], title)
 
 
 def _other_parts(records: Mapping[str, Record]) -> list[tuple[str, str, str]]:

@@ -31,6 +31,8 @@ class Code(StrEnum):
     """Something lies, or should lie, beyond the end of the file."""
     TRAILING_BYTES = "E_TRAILING_BYTES"
     """There are bytes behind the HDF5 data."""
+    HIDDEN_BYTES = "E_HIDDEN_BYTES"
+    """There are bytes between the parts of the file, or behind what is in them, that are of nothing."""
     STRUCTURE = "E_STRUCTURE"
     """The metadata are not those of HDF5, or use what a model file has no need for."""
     CHECKSUM = "E_CHECKSUM"

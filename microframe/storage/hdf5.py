@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from microframe.storage.btree import identifier, read_index
 from microframe.storage.codes import Code, Refused
 from microframe.storage.heap import read_blocks, read_heap
 from microframe.storage.metadata import UNDEFINED, Metadata
@@ -26,13 +27,20 @@ MOST_LEVELS = 8
 """How many names a path may have."""
 MOST_AXES = 32
 """How many axes a dataset may have."""
+MOST_OBJECTS = 2**18
+"""How many groups and datasets, and parts of their headers, a file may have."""
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST_CONTINUATIONS = 1000
 _MOST_ELEMENTS = 2**59
 
+_NIL = 0
 _DATASPACE, _LINK_INFO, _DATATYPE, _FILL_VALUE, _LINK, _EXTERNAL_FILES, _LAYOUT = 1, 2, 3, 5, 6, 7, 8
 _GROUP_INFO, _FILTERS, _ATTRIBUTE, _CONTINUATION, _ATTRIBUTE_INFO, _LINK_COUNT = 10, 11, 12, 16, 21, 22
+
+_PLAIN_GROUP = b"\x00\x00"
+_NO_FILL_VALUE = b"\x03\x00"
+_NO_MORE_ATTRIBUTES = b"\x00\x00" + b"\xff" * 16
 
 _DTYPES = {
     bytes.fromhex("201f00040000000000200017080017 7f000000"): "<f4",
@@ -75,6 +83,7 @@ class Structure:
         datasets: by path, such as ``"weights/dense_1/kernel"``.
         groups: the paths of all groups but the root.
         attributes: the values of the root's attributes: texts and whole numbers.
+        hidden: the paths of objects that have something where nothing should be.
 
     Raises:
         Refused: the file is anything but a model file's structure.
@@ -89,13 +98,20 @@ class Structure:
         self._metadata = Metadata(read, size)
         self._check = check
         self._seen: set[int] = set()
+        self.hidden: list[str] = []
         root = self._read_superblock(read(0, 48))
         try:
             self._read_object(root, "", 0)
-        except (struct.error, IndexError, UnicodeDecodeError) as error:
+        except (struct.error, IndexError, ValueError) as error:
             raise Refused(Code.STRUCTURE, "/", f"metadata that end early ({error})") from error
-        stored = self.datasets.items()
-        self._metadata.check((each.offset, each.offset + each.size, f"/{path}") for path, each in stored if each.size)
+        self._metadata.check(self._extents())
+
+    def gaps(self) -> Iterator[tuple[int, int, str]]:
+        """Where bytes are of nothing: begin, end, and the path of what comes next."""
+        return self._metadata.gaps(self._extents())
+
+    def _extents(self) -> Iterator[tuple[int, int, str]]:
+        return ((each.offset, each.offset + each.size, f"/{path}") for path, each in self.datasets.items() if each.size)
 
     def _read_superblock(self, data: bytes) -> int:
         """The address of the root group."""
@@ -121,6 +137,8 @@ class Structure:
     def _read_object(self, address: int, path: str, level: int) -> None:
         if level > MOST_LEVELS:
             raise Refused(Code.TOO_DEEP, path, f"more than {MOST_LEVELS} groups in each other")
+        if len(self._seen) > MOST_OBJECTS:
+            raise Refused(Code.STRUCTURE, path, f"more than {MOST_OBJECTS} objects")
         messages = list(self._messages(address, path))
         if path[1:] in self.datasets or path[1:] in self.groups:
             raise Refused(Code.ALIAS, path, "two objects of one name")
@@ -147,7 +165,9 @@ class Structure:
         parts = [data[start + width :]]
         for count, part in enumerate(parts):
             for kind, message in _split(part, 2 if flags & 4 else 0, path):
-                if kind == _CONTINUATION:
+                if kind == _NIL:
+                    self.hidden.append(path or "/")
+                elif kind == _CONTINUATION:
                     if count >= _MOST_CONTINUATIONS:
                         raise Refused(Code.STRUCTURE, path or "/", "a header in very many parts")
                     parts.append(self._continuation(message, path))
@@ -183,33 +203,52 @@ class Structure:
             raise Refused(Code.STRUCTURE, path or "/", "a group that is described twice")
         for kind, message in messages:
             if kind == _LINK:
-                self._follow(message, 0, path, level)
+                end, _ = self._follow(message, 0, path, level)
+                if end != len(message):
+                    raise Refused(Code.STRUCTURE, path or "/", "a link with something behind it")
             elif kind == _LINK_INFO:
                 self._read_link_info(message, path, level)
             elif kind == _ATTRIBUTE_INFO:
                 _check_attribute_info(message, path)
+            elif kind == _GROUP_INFO and message != _PLAIN_GROUP:
+                raise Refused(Code.STRUCTURE, path or "/", "a group of an unknown kind")
             elif kind != _GROUP_INFO and (path or kind != _ATTRIBUTE):
                 _refuse_message(kind, path)
 
     def _read_link_info(self, message: bytes, path: str, level: int) -> None:
-        version, flags = message[:2]
-        address, _ = struct.unpack_from("<2Q", message, 2)
+        version, flags, heap_address, index_address = struct.unpack("<BBQQ", message)
         if version or flags:
             raise Refused(Code.STRUCTURE, path or "/", "links in the order of their creation")
-        if address == UNDEFINED:
+        if heap_address == index_address == UNDEFINED:
             return
-        heap = read_heap(self._metadata, address, path)
-        left = heap.objects
-        for block in read_blocks(self._metadata, heap, path):
-            at = 0
+        heap = read_heap(self._metadata, heap_address, path)
+        names = {}
+        for block, start, offset in read_blocks(self._metadata, heap, path):
+            at = start
             while at < len(block) and block[at] == 1:
-                at = self._follow(block, at, path, level)
-                left -= 1
-        if left:
+                end, name = self._follow(block, at, path, level)
+                names[identifier(offset + at, end - at, heap.offset_size)] = name
+                at = end
+            if block[at:].strip(b"\0"):
+                self.hidden.append(path or "/")
+        if len(names) != heap.objects:
             raise Refused(Code.STRUCTURE, path or "/", "fewer or more links than the group says")
+        self._check_index(index_address, names, path)
 
-    def _follow(self, data: bytes, at: int, path: str, level: int) -> int:
-        """Read the object that the link at `at` leads to; gives where the link ends."""
+    def _check_index(self, address: int, names: dict[bytes, bytes], path: str) -> None:
+        """Check that looking for the names of a group's links leads to these links."""
+        last = 0
+        for record in read_index(self._metadata, address, len(names), path):
+            name = names.pop(record.identifier, None)
+            if name is None or record.checksum < last:
+                raise Refused(Code.STRUCTURE, path or "/", "an index of other links than the group has")
+            self._metadata.expect(name, record.checksum, path)
+            last = record.checksum
+        if names:
+            raise Refused(Code.STRUCTURE, path or "/", "an index of fewer links than the group has")
+
+    def _follow(self, data: bytes, at: int, path: str, level: int) -> tuple[int, bytes]:
+        """Read the object that the link at `at` leads to; gives where the link ends, and the name."""
         version, flags = data[at : at + 2]
         at += 2
         if flags & 8:
@@ -228,7 +267,7 @@ class Structure:
         child = f"{path}/{text}"
         (address,) = struct.unpack_from("<Q", data, end)
         self._read_object(address, child, level + 1)
-        return end + 8
+        return end + 8, name
 
 
 def groups_of(paths: Iterable[str]) -> set[str]:
@@ -238,30 +277,25 @@ def groups_of(paths: Iterable[str]) -> set[str]:
 
 
 def _split(data: bytes, creation_order: int, path: str) -> Iterator[tuple[int, bytes]]:
-    """The messages in a part of an object header; what is left at its end is too small for one."""
+    """The messages in a part of an object header, without empty ones.
+
+    Those that are marked as empty and are not, and what is left at the end and too small for one, are of the kind NIL.
+    """
     at = 0
     while at + 4 + creation_order <= len(data):
         kind, size, flags = struct.unpack_from("<BHB", data, at)
         at += 4 + creation_order
         if at + size > len(data) or flags & 2:
             raise Refused(Code.STRUCTURE, path or "/", "a message beyond its header, or elsewhere")
-        if kind:
+        if kind or data[at : at + size].strip(b"\0"):
             yield kind, data[at : at + size]
         at += size
+    if data[at:].strip(b"\0"):
+        yield _NIL, data[at:]
 
 
 def _read_dataset(messages: list[tuple[int, bytes]], path: str, file_size: int) -> Stored:
-    found: dict[int, bytes] = {}
-    for kind, message in messages:
-        if kind == _ATTRIBUTE_INFO:
-            _check_attribute_info(message, path)
-        elif kind not in (_DATASPACE, _DATATYPE, _FILL_VALUE, _LAYOUT):
-            _refuse_message(kind, path)
-        elif kind in found:
-            raise Refused(Code.STRUCTURE, path, "a dataset that is described twice")
-        found[kind] = message
-    if not {_DATASPACE, _DATATYPE, _LAYOUT} <= found.keys():
-        raise Refused(Code.STRUCTURE, path, "a dataset without shape, type or place")
+    found = _describe_dataset(messages, path)
     dtype = _read_datatype(found[_DATATYPE], path)
     shape = _read_dataspace(found[_DATASPACE], path)
     offset, size = _read_layout(found[_LAYOUT], path)
@@ -275,6 +309,25 @@ def _read_dataset(messages: list[tuple[int, bytes]], path: str, file_size: int) 
     if offset % ALIGNMENT:
         raise Refused(Code.ALIGNMENT, path, f"the offset {offset}")
     return Stored(offset, size, dtype, shape)
+
+
+def _describe_dataset(messages: list[tuple[int, bytes]], path: str) -> dict[int, bytes]:
+    """The messages that describe a dataset, by kind."""
+    found: dict[int, bytes] = {}
+    for kind, message in messages:
+        if kind == _ATTRIBUTE_INFO:
+            _check_attribute_info(message, path)
+        elif kind not in (_DATASPACE, _DATATYPE, _FILL_VALUE, _LAYOUT):
+            _refuse_message(kind, path)
+        elif kind in found:
+            raise Refused(Code.STRUCTURE, path, "a dataset that is described twice")
+        found[kind] = message
+    if not {_DATASPACE, _DATATYPE, _LAYOUT} <= found.keys():
+        raise Refused(Code.STRUCTURE, path, "a dataset without shape, type or place")
+    fill = found.get(_FILL_VALUE, _NO_FILL_VALUE)
+    if len(fill) != 2 or fill[0] != 3 or fill[1] & 0x20:
+        raise Refused(Code.STRUCTURE, path, "a dataset with a fill value")
+    return found
 
 
 def _read_dataspace(data: bytes, path: str) -> tuple[int, ...]:
@@ -334,10 +387,8 @@ def _read_attribute(data: bytes) -> tuple[str, bytes | int]:
 
 
 def _check_attribute_info(data: bytes, path: str) -> None:
-    flags = data[1]
-    (heap,) = struct.unpack_from("<Q", data, 4 if flags & 1 else 2)
-    if heap != UNDEFINED:
-        raise Refused(Code.ATTRIBUTE, path or "/", "very many attributes")
+    if data != _NO_MORE_ATTRIBUTES:
+        raise Refused(Code.ATTRIBUTE, path or "/", "very many attributes, or their order")
 
 
 def _refuse_message(kind: int, path: str) -> None:

@@ -29,6 +29,11 @@ NUMBER_KEY = "$float"
 """The only key of an object that stands for a number that JSON has no word for: ``{"$float": "inf"}``."""
 _ODD_NUMBERS = ("inf", "-inf", "nan")
 
+_NO_MARKS = bytes(set(range(256)).difference(b'[]{}"'))
+"""What may be left out to see how JSON is nested."""
+_STEPS = bytes.maketrans(b'[]{}"', np.array([1, -1, 1, -1, 0], np.int8).tobytes())
+"""By how many levels each of the marks goes down in nested lists and objects, and 0 for what texts are in."""
+
 _WHERE = "/manifest"
 
 
@@ -69,6 +74,15 @@ def count_values(data: bytes) -> int:
     return sum(map(data.count, (b",", b"[", b"{")))
 
 
+def count_levels(data: bytes) -> int:
+    """How deeply lists and objects are nested in JSON; of another text, as far as it is JSON, at least that."""
+    # without pairs of backslashes, a backslash before a quotation mark is one that escapes it
+    marks = data.replace(rb"\\", b"").replace(rb"\"", b"").translate(_STEPS, _NO_MARKS)
+    steps = np.frombuffer(marks, np.int8)
+    is_inside_text = np.logical_xor.accumulate(steps == 0)
+    return int(np.cumsum(steps[~is_inside_text], dtype=np.int32).max(initial=0))
+
+
 def decode(data: bytes) -> dict[str, Any]:
     """The values of a manifest.
 
@@ -77,6 +91,8 @@ def decode(data: bytes) -> dict[str, Any]:
     """
     if count_values(data) > MOST_VALUES:
         raise Refused(Code.MANIFEST_SIZE, _WHERE, f"more than {MOST_VALUES} values")
+    if count_levels(data) > MOST_LEVELS:  # before it is parsed, as each level takes some of the stack
+        raise Refused(Code.MANIFEST_DEPTH, _WHERE, f"lists or objects more than {MOST_LEVELS} levels deep")
     try:
         values = json.loads(
             data.decode("ascii"),
@@ -87,14 +103,10 @@ def decode(data: bytes) -> dict[str, Any]:
         )
     except UnicodeDecodeError as error:
         raise Refused(Code.MANIFEST_TEXT, _WHERE, f"a byte that is not ASCII, at {error.start}") from error
-    except RecursionError as error:
-        raise Refused(Code.MANIFEST_DEPTH, _WHERE, "lists or objects nested very deeply") from error
     except ValueError as error:
         raise Refused(Code.MANIFEST_TEXT, _WHERE, f"no JSON ({error})") from error
     if not isinstance(values, dict):
         raise Refused(Code.MANIFEST_FIELD, _WHERE, f"{type(values).__name__} where an object should be")
-    if _depth_exceeds(values, MOST_LEVELS):
-        raise Refused(Code.MANIFEST_DEPTH, _WHERE, f"lists or objects more than {MOST_LEVELS} levels deep")
     if encode(values) != data:
         raise Refused(Code.MANIFEST_CANONICAL, _WHERE, "JSON that is not in its canonical form")
     return values
@@ -160,11 +172,3 @@ def _whole(text: str) -> int:
 
 def _refuse_number(text: str) -> NoReturn:
     raise Refused(Code.MANIFEST_NUMBER, _WHERE, f"the number {text[:80]}")
-
-
-def _depth_exceeds(value: Any, most: int) -> bool:
-    level = [value]
-    for _ in range(most):
-        containers = [element for element in level if isinstance(element, dict | list)]
-        level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
-    return any(isinstance(element, dict | list) for element in level)

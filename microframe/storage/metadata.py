@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from microframe.storage.checksum import first_mismatch
 from microframe.storage.codes import Code, Refused
@@ -31,6 +31,7 @@ class Metadata:
         self._read = read
         self._left = min(size, MOST_METADATA)
         self._blocks: list[tuple[bytes, int]] = []
+        self._paths: list[str] = []
         self._spans: list[tuple[int, int, str]] = []
 
     def peek(self, address: int, size: int, path: str) -> bytes:
@@ -55,16 +56,29 @@ class Metadata:
         self._left -= size
         if self._left < 0:
             raise Refused(Code.STRUCTURE, path or "/", "more metadata than the file has place for, or any model needs")
-        self._blocks.append((data, int.from_bytes(checksum, "little")))
+        self.expect(data, int.from_bytes(checksum, "little"), path)
         self._spans.append((address, address + size, path or "/"))
+
+    def expect(self, data: bytes, checksum: int, path: str) -> None:
+        """Have it checked at the end that `data` has this checksum."""
+        self._blocks.append((data, checksum))
+        self._paths.append(path or "/")
 
     def check(self, others: Iterable[tuple[int, int, str]]) -> None:
         """Check all checksums, and that no two blocks share bytes, nor one and `others`: (begin, end, path) each."""
         wrong = first_mismatch(self._blocks)
         if wrong is not None:
-            raise Refused(Code.CHECKSUM, self._spans[wrong][2], "metadata that do not match their checksum")
+            raise Refused(Code.CHECKSUM, self._paths[wrong], "metadata that do not match their checksum")
         last, before = 0, ""
         for begin, end, path in sorted([*self._spans, *others]):
             if begin < last:
                 raise Refused(Code.OVERLAP, path, f"bytes that are also of {before}")
             last, before = end, path
+
+    def gaps(self, others: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
+        """Where bytes are of no block, nor of `others`: begin, end, and the path of what comes next."""
+        last = 0
+        for begin, end, path in sorted([*self._spans, *others, (self.size, self.size, "the end of the file")]):
+            if begin > last:
+                yield last, begin, path
+            last = end

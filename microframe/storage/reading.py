@@ -35,6 +35,8 @@ _MOST_READ = 2**26
 """Bytes that are read at once where nobody looks at them."""
 _WINDOW = 2**14
 """Bytes that are read at once where few are wanted: metadata lie side by side."""
+_MOST_PADDING = 2**16
+"""Bytes between two parts of a file: what an alignment takes, or the HDF5 library at once."""
 _READERS = 2
 """Threads that read and check large tensors; hashing leaves Python's lock to others."""
 _LARGE = 2**18
@@ -93,6 +95,7 @@ class ModelFile:
                 self._structure = Structure(self._pread, self._state.st_size, _check_attributes)
                 self.manifest, self.sha256 = self._read_manifest()
                 self._tensors = self._check_table()
+                self._check_padding()
                 self._check_unchanged()
             except BaseException:
                 self._file.close()
@@ -222,6 +225,14 @@ class ModelFile:
             raise Refused(Code.UNLISTED, f"/{group}", "a group without any tensor")
         return tensors
 
+    def _check_padding(self) -> None:
+        """Check that there is nothing between the parts of the file, nor in what is marked as empty."""
+        for path in self._structure.hidden:
+            raise Refused(Code.HIDDEN_BYTES, path, "something in what is marked as empty")
+        for begin, end, path in self._structure.gaps():
+            if end - begin > _MOST_PADDING or self._pread(begin, end - begin).strip(b"\0"):
+                raise Refused(Code.HIDDEN_BYTES, path, f"{end - begin} bytes before it that are of nothing")
+
     def _entry(self, path: str) -> Tensor:
         if path not in self._tensors:
             raise ModelFileError(self.path, Code.TENSORS, f"/{path}", "nothing, where the model has an array")
@@ -241,6 +252,8 @@ class ModelFile:
         if (entry.dtype, entry.shape) != (dtype.str, shape):
             found = f"{entry.dtype} of shape {entry.shape}, where the layers have {dtype.str} of shape {shape}"
             raise Refused(Code.TENSORS, f"/{path}", found)
+        if entry.original is not None:
+            raise Refused(Code.TENSORS, f"/{path}", f"what was {entry.original}, where the layers have {dtype}")
 
     def _fill_all(self, arrays: Mapping[str, Array]) -> None:
         """Read tensors, several large ones that are to be checked by threads; it is the first bad one that is told."""
@@ -268,16 +281,27 @@ class ModelFile:
     def _fill_converted(self, path: str, array: Array) -> None:
         """Read a tensor into `array`, whose dtype is another one."""
         values, at = array.reshape(-1), 0
+        for piece in self._pieces(path, None, check=self._check):
+            converted = self._converted(path, piece)
+            values[at : at + len(converted)] = converted
+            at += len(converted)
+
+    def _converted(self, path: str, piece: memoryview) -> Array:
+        """A piece of a tensor in the dtype that it had when it was written, in which it must be the same."""
+        entry = self._tensors[path]
+        stored = np.frombuffer(piece, entry.dtype)
         with np.errstate(all="ignore"):
-            for piece in self._pieces(path, None, check=self._check):
-                stored = np.frombuffer(piece, self._tensors[path].dtype)
-                values[at : at + len(stored)] = stored
-                at += len(stored)
+            converted = stored.astype(entry.original or entry.dtype)
+            if not np.array_equal(converted.astype(entry.dtype), stored, equal_nan=True):
+                raise Refused(Code.TYPE, f"/{path}", f"a value that no {entry.original} has")
+        return converted
 
     def _look_through(self, path: str) -> None:
         """Check a tensor."""
-        for _ in self._pieces(path, None, check=True):
-            pass
+        is_converted = self._tensors[path].original is not None
+        for piece in self._pieces(path, None, check=True):
+            if is_converted:
+                self._converted(path, piece)
 
     def _pieces(self, path: str, target: memoryview | None, *, check: bool) -> Iterator[memoryview]:
         """A tensor's bytes, read into `target` or else into a place that the next ones take; checked when all are read.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import io
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,8 @@ from microframe.errors import ModelFileError, UsageError
 from microframe.storage.codes import Code, Refused
 from microframe.storage.hdf5 import ALIGNMENT, MOST_AXES, MOST_LEVELS, NAME, groups_of
 from microframe.storage.manifest import MOST_BYTES, MOST_VALUES, count_values, decode, encode
+from microframe.storage.stream import Stream
+from microframe.storage.uninterrupted import uninterrupted
 from microframe.values import describe_value
 
 FORMAT = "microframe"
@@ -42,8 +43,6 @@ _LARGE = 2**18
 """Bytes of a tensor whose digest is worth handing to a thread."""
 _LONG_NAME = 200
 """Bytes of a name to which no more can be added, as most file systems take 255."""
-_SYNCED = 2**23
-"""Bytes after which the disk is set to work, while the next are written and hashed."""
 
 
 def write_model_file(path: str | os.PathLike[str], manifest: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
@@ -68,9 +67,13 @@ def write_model_file(path: str | os.PathLike[str], manifest: Mapping[str, Any], 
     target = _target(path)
     stored = {name: _as_stored(array) for name, array in sorted(tensors.items())}
     originals = {name: _name(array.dtype) for name, array in tensors.items()}
-    try:
+
+    def save() -> None:
         with _replacing(target) as stream:
             _write(stream, manifest, stored, originals)
+
+    try:
+        uninterrupted(save)
     except OSError as error:
         raise ModelFileError(path, Code.WRITE, "the path", error.strerror or str(error)) from error
 
@@ -131,7 +134,7 @@ def _check_manifest(manifest: Mapping[str, Any]) -> None:
 
 
 def _write(
-    stream: _Stream, manifest: Mapping[str, Any], tensors: Mapping[str, Array], originals: Mapping[str, str]
+    stream: Stream, manifest: Mapping[str, Any], tensors: Mapping[str, Array], originals: Mapping[str, str]
 ) -> None:
     """Write the HDF5 file.
 
@@ -155,7 +158,7 @@ def _write(
         file.attrs.create("manifest_sha256", np.bytes_(hashlib.sha256(data).hexdigest()))
 
 
-def _new_file(stream: _Stream) -> Any:
+def _new_file(stream: Stream) -> Any:
     """An empty HDF5 file, made so that neither the time nor h5py's version or settings make a difference."""
     import h5py
     from h5py import h5f, h5fd, h5p
@@ -168,7 +171,7 @@ def _new_file(stream: _Stream) -> Any:
     return h5py.File(h5f.create(b"model", h5f.ACC_TRUNC, fcpl=creation, fapl=access))
 
 
-def _store(stream: _Stream, tensors: Mapping[str, Array], offsets: Mapping[str, int | None]) -> dict[str, str]:
+def _store(stream: Stream, tensors: Mapping[str, Array], offsets: Mapping[str, int | None]) -> dict[str, str]:
     """Write the tensors to their places; gives their digests, those of large ones from threads."""
     pool = ThreadPoolExecutor(_HASHERS)
     awaited: dict[str, Future[str]] = {}
@@ -222,101 +225,14 @@ class _Datasets:
         return self._groups[path]
 
 
-class _Stream(io.RawIOBase):
-    """A file for the HDF5 library to write to, which crashes the process if it is told of an error.
-
-    The first error is kept, everything after it is let pass, and `finish` raises it.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__()
-        self._file = os.fdopen(descriptor, "w+b", buffering=0)
-        self._error: BaseException | None = None
-        self._syncing = ThreadPoolExecutor(1)
-        self._synced: list[Future[None]] = []
-        self._unsynced = 0
-
-    def put(self, array: Array, offset: int | None) -> None:
-        """Write `array` at `offset`, unless that is None; an error is raised at once."""
-        if offset is not None:
-            self.seek(offset)
-            self.write(array.reshape(-1).view(np.uint8))
-            self._sync_early(array.nbytes)
-        if self._error is not None:
-            raise self._error
-
-    def write(self, data: Any) -> int:
-        rest = memoryview(data).cast("B")
-        size = len(rest)
-        try:
-            while rest and self._error is None:
-                rest = rest[self._file.write(rest) or 0 :]
-        except BaseException as error:  # a key that is pressed must not reach the library either
-            self._error = error
-        return size
-
-    def readinto(self, data: Any) -> int:
-        try:
-            if self._error is None:
-                return self._file.readinto(data) or 0
-        except BaseException as error:
-            self._error = error
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def truncate(self, size: int | None = None) -> int:
-        try:
-            if self._error is None:
-                return self._file.truncate(size)
-        except BaseException as error:
-            self._error = error
-        return size or 0
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def finish(self) -> None:
-        """Raise what went wrong, or else make the content durable."""
-        if self._error is not None:
-            raise self._error
-        for synced in self._synced:
-            synced.result()  # the system tells of a failed write once, maybe to that call
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        self._syncing.shutdown(cancel_futures=True)
-        self._file.close()
-        super().close()
-
-    def _sync_early(self, size: int) -> None:
-        """Set the disk to work on what is written so far, so that little is left for `finish` to wait for."""
-        self._unsynced += size
-        if self._unsynced >= _SYNCED and all(synced.done() for synced in self._synced):
-            with contextlib.suppress(RuntimeError):  # a process that may not start a thread, or is about to end
-                self._synced.append(self._syncing.submit(_sync_content, self._file.fileno()))
-            self._unsynced = 0
-
-
 @contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[_Stream]:
+def _replacing(target: Path) -> Iterator[Stream]:
     """A stream into a new file beside `target`, which takes its place when all is written."""
     mode = target.stat().st_mode & 0o777 if target.exists() else None
     _remove_stale(target)
     temporary, descriptor = _create_beside(target, 0o666 if mode is None else 0o600)
-    stream = _Stream(descriptor)
     try:
-        with contextlib.closing(stream):
+        with contextlib.closing(Stream(descriptor)) as stream:
             if mode is not None:
                 temporary.chmod(mode)
             yield stream
@@ -336,9 +252,14 @@ def _create_beside(target: Path, mode: int) -> tuple[Path, int]:
     while True:
         temporary = target.with_name(f"{_stem(target)}.{os.urandom(8).hex()}.tmp")
         descriptor = os.open(temporary, _NEW_FILE, mode)
-        if _lock(descriptor) is not False and temporary.exists():  # nobody took it for a stale one before
+        is_own = False
+        try:
+            is_own = _lock(descriptor) is not False and temporary.exists()  # nobody took it for a stale one before
+        finally:
+            if not is_own:
+                os.close(descriptor)
+        if is_own:
             return temporary, descriptor
-        os.close(descriptor)
 
 
 def _stem(target: Path) -> str:
@@ -382,10 +303,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sync_content(descriptor: int) -> None:
-    getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
 def _as_stored(array: Array) -> Array:

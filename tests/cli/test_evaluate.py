@@ -75,6 +75,8 @@ def test_predictions_that_are_not_finite_are_a_data_error(microframe, refused, l
     model.save(tmp_path / "nan.h5")
     message = refused(4, "evaluate", "nan.h5", leaves / "leaves.csv", "--allow-nonfinite")
     assert "expected predictions without NaN" in message
+    message = refused(4, "predict", "nan.h5", leaves / "leaves.csv", "--allow-nonfinite")
+    assert "the network's output is NaN; is there a NaN among its inputs or among the weights?" in message
 
 
 def test_a_model_without_a_test_part_needs_samples(refused, leaves):

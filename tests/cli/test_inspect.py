@@ -249,3 +249,24 @@ def test_nothing_that_a_file_says_disturbs_the_lines(microframe, leaves, tmp_pat
     assert result.stdout.count(r"good\npip install") >= 5
     # nothing is lost where programs read it
     assert microframe("inspect", "forged.h5", "--json").json["classes"][0] == forged
+
+
+def test_a_long_text_in_a_table_is_cut_as_all_cells_of_its_column_are_as_wide(microframe, leaves, tmp_path):
+    with ModelFile(leaves / "leaves.h5") as file:
+        manifest, tensors = file.manifest, {name: file.read(name) for name in file.manifest["tensors"]}
+    del manifest["tensors"]
+    long = "x" * 10**5
+    manifest["results"] = {"validation": [[long, [0.5]], ["numbers", [[0.5] * 10**5]]]}
+    manifest["config"]["layers"][0] = long
+    manifest["providers"][f"loss:{long}"] = {"plugin": long, "module": long}
+    write_model_file(tmp_path / "long.h5", manifest, tensors)
+    result = microframe("inspect", "long.h5")
+    assert (result.code, result.stderr) == (0, "")
+    assert max(map(len, result.stdout.splitlines())) < 5000
+    assert microframe("inspect", "long.h5", "--json").json["config"]["layers"][0] == long
+
+
+def test_the_help_says_what_is_checked_and_what_checks_the_rest(microframe):
+    words = " ".join(microframe("inspect", "--help").stdout.split())
+    assert "its structure, all digests and its manifest are checked" in words
+    assert "is what `microframe verify` checks" in words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import hashlib
@@ -172,7 +173,7 @@ def test_a_system_that_fails_at_the_end_leaves_the_old_file(path, monkeypatch, f
     def fail(*arguments, **options):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("microframe.storage.writing._SYNCED", 1)
+    monkeypatch.setattr("microframe.storage.stream._SYNCED", 1)
     with monkeypatch.context() as patched:
         patched.setattr(os, function, fail)
         with pytest.raises(ModelFileError, match="Input/output error") as error:
@@ -205,10 +206,11 @@ def test_where_no_thread_can_be_started_files_are_saved_and_read_without(tmp_pat
     tensors = {f"weights/layer_{index}/kernel": np.full(2**17, index, np.float32) for index in range(40)}
     write_model_file(tmp_path / "threads.h5", {}, tensors)
 
-    def refuse(thread):
+    def refuse(*arguments):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
     write_model_file(tmp_path / "none.h5", {}, tensors)
     assert (tmp_path / "none.h5").read_bytes() == (tmp_path / "threads.h5").read_bytes()
     with ModelFile(tmp_path / "none.h5") as file:

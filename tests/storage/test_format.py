@@ -107,6 +107,7 @@ def test_the_limits_are_those_that_hold():
         manifests.MOST_LEVELS,
         manifests.MOST_DIGITS,
         MOST_SETTINGS,
+        hdf5.MOST_OBJECTS,
         metadata.LARGEST_BLOCK,
         metadata.MOST_METADATA,
         MOST_TENSORS,

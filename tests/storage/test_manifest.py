@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from microframe.storage import manifest
 from microframe.storage.codes import Refused
-from microframe.storage.manifest import Tensor, check_fields, decode, encode, finite, restored
+from microframe.storage.manifest import Tensor, check_fields, count_levels, decode, encode, finite, restored
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
@@ -106,6 +106,38 @@ def nested(levels):
 def test_as_many_levels_are_taken_as_are_promised_and_no_more():
     assert decode(encode(nested(64))) == nested(64)
     assert code_of(encode(nested(65))) == "E_MANIFEST_DEPTH"
+
+
+def levels(value):
+    """How deeply lists and objects are nested in `value`, itself included."""
+    if not isinstance(value, list | dict):
+        return 0
+    return 1 + max(map(levels, value.values() if isinstance(value, dict) else value), default=0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.recursive(
+        st.text('[]{}"\\a', max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('[{"\\', max_size=3), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_the_levels_are_seen_in_the_bytes_and_brackets_in_texts_are_none(value):
+    text = json.dumps(value, separators=(",", ":")).encode()
+    assert count_levels(text) == levels(value)
+
+
+def test_texts_may_hold_as_many_brackets_as_they_like():
+    values = {"a": "[" * 100, "b\\": '"' + "{" * 100}
+    assert decode(encode(values)) == values
+
+
+@pytest.mark.parametrize("text", [b'{"a":[', b'{"a":', b'{"\\\\":['], ids=["lists", "objects", "below a backslash"])
+def test_a_text_that_is_nested_too_deeply_is_never_parsed(text, monkeypatch):
+    """Where a program has raised Python's limit on recursion, that would overflow the stack."""
+    monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
+    assert code_of(text * 10**6) == "E_MANIFEST_DEPTH"
 
 
 def test_as_many_digits_are_taken_as_are_promised_and_no_more():

@@ -83,6 +83,54 @@ def test_a_file_that_asks_for_no_dtype_is_read_as_it_is_stored(tmp_path, with_ma
         assert file.read("records/a").dtype == np.uint8
 
 
+@pytest.mark.parametrize(
+    ("stored", "original"),
+    [
+        ([0, 1, 2], "bool"),
+        ([127, 128], "int8"),
+        ([-1], "uint16"),
+        ([2**31], "int32"),
+        ([0.5, 0.1], "float16"),
+        ([1e6], "float16"),
+    ],
+)
+def test_a_file_whose_values_are_none_of_the_dtype_that_it_asks_for_is_refused(
+    tmp_path, stored, original, with_manifest
+):
+    path = tmp_path / "model.h5"
+    dtype = {"bool": np.uint8, "float16": np.float32}.get(original, np.int64)
+    write_model_file(path, {}, {"records/a": np.array(stored, dtype)})
+    with_manifest(path, lambda manifest: manifest["tensors"]["records/a"].update(original=original))
+    for check in (True, False):
+        with ModelFile(path, check=check) as file:
+            for read in (lambda: file.read("records/a"), file.verify):
+                with pytest.raises(ModelFileError, match=f"/records/a: a value that no {original} has") as error:
+                    read()
+                assert error.value.code == "E_TYPE"
+
+
+@pytest.mark.parametrize("array", [np.array([2**64 - 1, 2**63, 0], np.uint64), np.array([np.nan, -np.inf], np.float16)])
+def test_values_that_go_back_and_forth_are_read(tmp_path, array):
+    write_model_file(tmp_path / "model.h5", {}, {"records/a": array})
+    with ModelFile(tmp_path / "model.h5") as file:
+        file.verify()
+        np.testing.assert_array_equal(file.read("records/a"), array, strict=True)
+
+
+@pytest.mark.parametrize(("dtype", "original"), [(np.float32, "float16"), (np.int64, "int8"), (np.uint8, "bool")])
+def test_what_the_network_has_is_stored_as_it_is(tmp_path, dtype, original):
+    array = np.ones(3, dtype)
+    write_model_file(tmp_path / "model.h5", {}, {"weights/a": array.astype(original)})
+    with ModelFile(tmp_path / "model.h5") as file:
+        for read in (
+            lambda: file.expect({"weights/a": ((3,), array.dtype)}, "weights"),
+            lambda: file.read_into({"weights/a": array}),
+        ):
+            with pytest.raises(ModelFileError, match=f"what was {original}, where the layers have {array.dtype}") as e:
+                read()
+            assert e.value.code == "E_TENSORS"
+
+
 def test_reading_leaves_the_file_closed(model_file):
     with ModelFile(model_file) as file:
         file.read(KERNEL)

@@ -56,6 +56,7 @@ def with_last(content: bytes, path: str, tools: dict[str, Any]) -> bytes:
     data = bytearray(content + bytes(-len(content) % 64))
     data[place.layout : place.layout + 8] = len(data).to_bytes(8, "little")
     data += content[place.offset : place.offset + place.size]
+    data[place.offset : place.offset + place.size] = bytes(place.size)
     tools["fix_checksums"](data, [block for block in blocks.blocks if block.path == path])
     return ending_at(bytes(data), len(data), tools)
 

@@ -255,14 +255,15 @@ def test_a_file_cannot_forge_lines_of_the_error_that_names_what_is_missing(site,
         record = manifest["providers"].pop("activation:parts.scale")
         manifest["providers"][f"activation:parts.{FORGED}"] = record | {"distribution": FORGED}
         inner = {FORGED: f"parts.{FORGED}"}
-        layer = {"type": "dense", "name": FORGED, "activation": {"type": f"parts.{FORGED}", FORGED: [inner]}}
+        layer = {"type": "dense", "name": "last", "activation": {"type": f"parts.{FORGED}", FORGED: [inner]}}
         manifest["config"]["layers"].append(layer)
-        manifest["layers"].append({"name": FORGED, "inputs": [], "output_shape": [], "trained": []})
+        manifest["layers"].append({"name": "last", "inputs": [], "output_shape": [], "trained": []})
 
     file.edit(forge)
     (line,) = refusal(file)
     assert line.isprintable()
-    assert r'from good\npip install "evil"\n\x1b[2K 1.0, not installed: good\npip install' in line
+    assert r'from good\npip install "evil"\n\x1b[2K 1.0, not installed: ' in line
+    assert r'last (layers[2].activation.good\npip install "evil"\n\x1b[2K[0].good\npip install' in line
 
 
 def test_a_file_cannot_forge_lines_of_a_warning(site, code, file):

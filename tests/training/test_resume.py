@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from microframe import UsageError, load
+from microframe.history import History
 from microframe.standard.callbacks import EarlyStopping, ReduceOnPlateau, WeightRecorder
 from microframe.standard.optimizers import SGD, Adam
 
@@ -92,6 +93,24 @@ def test_what_cannot_be_continued_is_refused(settings, message, fit_noisy, three
     model = fit_noisy(listeners=[stop_at(2, 2)])
     with pytest.raises(UsageError, match=message):
         model.fit(*three_classes(), resume=True, **settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda model: model.history.truncate(1), "did 2 epochs, of which its history lacks some or a part"),
+        (lambda model: setattr(model, "history", History({"loss": [1.0, 2.0]})), "its history lacks some or a part"),
+        (lambda model: model.checkpoint.arrays.pop("progress/outputs"), "the outputs so far are not in the file"),
+    ],
+    ids=["fewer epochs", "a column less", "no outputs"],
+)
+def test_a_checkpoint_that_lacks_something_is_not_continued_with_what_happens_to_be_there(
+    change, message, fit_noisy, three_classes, stop_at
+):
+    model = fit_noisy(listeners=[stop_at(3, 2)])
+    change(model)
+    with pytest.raises(UsageError, match=message):
+        model.fit(*three_classes(), resume=True)
 
 
 def test_there_must_be_something_to_resume(fit_line):

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import numpy as np
 
+from microframe.arrays import Array
 from microframe.component import Component
 from microframe.errors import ConfigError, Problem, nearest, one_of
 from microframe.evaluation import name_metrics
 from microframe.history import format_value
 from microframe.interfaces import Callback
 from microframe.interfaces.callback import Memory
+from microframe.standard.callbacks.memories import check_arrays, check_values
 from microframe.standard.callbacks.places import place
 from microframe.values import NonNegativeFloat, NonNegativeInteger, PositiveInteger
 
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
     from microframe.training import Run
 
 ReducingFactor = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+
+class _Followed(msgspec.Struct):
+    """What is remembered of a column, beside arrays."""
+
+    best: float = 0.0
+    best_epoch: NonNegativeInteger = 0
+    wait: NonNegativeInteger = 0
+    cooldown: NonNegativeInteger = 0
 
 
 class MonitoringCallback(Callback):
@@ -40,6 +51,7 @@ class MonitoringCallback(Callback):
     Raises:
         ConfigError: before the first epoch, if there is no such column; after it, if the column has a number for each
             class.
+        UsageError: before the first epoch, if the checkpoint of a resumed training has it remember something else.
     """
 
     _: KW_ONLY
@@ -48,6 +60,7 @@ class MonitoringCallback(Callback):
     min_delta: NonNegativeFloat = 0.0
 
     def training_begin(self, run: Run, memory: Memory) -> None:
+        check_values(run, self, memory, _Followed)
         if self.monitor in run.measured:
             return
         training_name = self.monitor.removeprefix("validation_")
@@ -93,6 +106,10 @@ class EarlyStopping(MonitoringCallback):
 
     patience: PositiveInteger = 5
     restore_best: bool = True
+
+    def training_begin(self, run: Run, memory: Memory) -> None:
+        super().training_begin(run, memory)
+        check_arrays(run, self, memory, _weights(run))
 
     def epoch_end(self, run: Run, memory: Memory) -> None:
         if self.improves(run, memory):
@@ -146,26 +163,28 @@ class ReduceOnPlateau(MonitoringCallback):
         return [cls(), cls(0.1, patience=1, cooldown=1, minimum=1e-5, monitor="loss", direction="max")]
 
 
-def _keep_weights(run: Run, memory: Memory) -> None:
+def _weights(run: Run) -> dict[str, Array]:
+    """The parameters and the state of the network, by the names under which they are kept."""
     network = run.model.network
+    states = network.state.items()
+    state = {f"state/{layer}/{name}": array for layer, arrays in states for name, array in arrays.items()}
+    return {"parameters": network.parameters, **state}
+
+
+def _keep_weights(run: Run, memory: Memory) -> None:
     with run.prediction_weights():
-        memory["parameters"] = network.parameters.copy()
-    for layer, states in network.state.items():
-        memory |= {f"state/{layer}/{name}": array.copy() for name, array in states.items()}
+        memory |= {name: array.copy() for name, array in _weights(run).items()}
 
 
 def _restore_weights(run: Run, memory: Memory) -> None:
-    network = run.model.network
-    np.copyto(network.parameters, memory["parameters"])
-    for layer, states in network.state.items():
-        for name, array in states.items():
-            np.copyto(array, memory[f"state/{layer}/{name}"])
+    for name, array in _weights(run).items():
+        np.copyto(array, memory[name])
 
 
 def _describe_best(memory: Memory) -> str:
     if "best" not in memory:
         return "it was never a finite number"
-    return f"best {format_value(memory['best'])} at epoch {memory['best_epoch']}"
+    return f"best {format_value(memory['best'])} at epoch {memory.get('best_epoch')}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import numpy as np
 
 from microframe.arrays import Array
@@ -12,10 +13,19 @@ from microframe.component import Component
 from microframe.errors import ConfigError, Problem
 from microframe.interfaces import Callback
 from microframe.interfaces.callback import Memory
+from microframe.standard.callbacks.memories import another_memory, check_arrays, check_values
 from microframe.standard.callbacks.places import place
+from microframe.values import NonNegativeInteger
 
 if TYPE_CHECKING:
     from microframe.training import Run
+
+
+class _Counts(msgspec.Struct):
+    """What is remembered beside the rows that wait."""
+
+    waiting: NonNegativeInteger = 0
+    recorded: NonNegativeInteger = 0
 
 
 class WeightRecorder(Callback):
@@ -33,6 +43,7 @@ class WeightRecorder(Callback):
 
     Raises:
         ConfigError: before the first epoch, if there is another weight recorder.
+        UsageError: before the first epoch, if the checkpoint of a resumed training has other rows or records.
     """
 
     every: Literal["batch", "epoch"] = "epoch"
@@ -45,6 +56,7 @@ class WeightRecorder(Callback):
     def training_begin(self, run: Run, memory: Memory) -> None:
         if sum(isinstance(callback, WeightRecorder) for callback in run.settings.callbacks) > 1:
             raise ConfigError([Problem(place(run, self, "every"), "one weight_recorder", "several")])
+        _check_rows(run, self, memory)
         records = run.model.records
         is_first = "recorded" not in memory
         memory.setdefault("waiting", 0)
@@ -79,6 +91,24 @@ def _empty_rows(run: Run, count: int) -> dict[str, Array]:
         "batch": np.zeros(count, np.int64),
         "loss": np.zeros(count, np.float64),
     }
+
+
+def _check_rows(run: Run, callback: WeightRecorder, memory: Memory) -> None:
+    """Check that the rows of a resumed training can be gone on with: those that wait, and those of the records."""
+    check_values(run, callback, memory, _Counts)
+    rows = _empty_rows(run, run.batches + 1)
+    check_arrays(run, callback, memory, rows)
+    waiting, most = memory.get("waiting", 0), run.batch + 1 if "weights" in memory else 0
+    if waiting > most:
+        raise another_memory(run, callback, f"expected at most {most} rows that wait, received {waiting}")
+    recorded = memory.get("recorded", 0)
+    for name, wanted in rows.items():
+        array = run.model.records.get(name, wanted)
+        is_alike = array.ndim == wanted.ndim and array.shape[1:] == wanted.shape[1:] and array.dtype == wanted.dtype
+        if not is_alike or (array is not wanted and len(array) < recorded):
+            expected = f"at least {recorded} rows of {wanted.dtype} and the shape {wanted.shape[1:]}"
+            received = f"{array.dtype} of shape {array.shape}"
+            raise another_memory(run, callback, f"expected {expected} as records[{name!r}], received {received}")
 
 
 def _add(run: Run, memory: Memory, epoch: int, batch: int, loss: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from microframe.arrays import Array, Shape
+from microframe.arrays import Array, Shape, check_shape
 from microframe.component import Component, Example
 from microframe.interfaces import Context, Layer, Scope
 
@@ -44,6 +44,7 @@ class Reshape(Layer):
     def __post_init__(self) -> None:
         if any(extent < 1 and extent != -1 for extent in self.shape) or self.shape.count(-1) > 1:
             raise ValueError("shape to hold extents of at least 1, of which one may be -1 for what remains")
+        check_shape(self.shape)
 
     def build(self, scope: Scope, input_shape: Shape) -> Shape:
         output_shape = self._output_shape(input_shape)

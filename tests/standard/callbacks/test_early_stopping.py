@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from microframe import Model, TrainingDivergedError
-from microframe.standard.callbacks import EarlyStopping, TimeLimit
+from microframe import Model, TrainingDivergedError, UsageError
+from microframe.standard.callbacks import EarlyStopping, ReduceOnPlateau, TimeLimit
 from microframe.standard.optimizers import Adam
 
 
@@ -81,6 +81,37 @@ def test_to_resume_a_training_that_was_stopped_early_does_nothing_unless_it_gets
     assert everything(model) == before
     follow(callback, [0.5, 0.4, 0.3, 0.2], model=model, epochs=7, resume=True)
     assert model.history["scripted"].tolist() == [1, 2, 3, 0.5, 0.4, 0.3, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("parameters", lambda array: array[:1]),
+        ("parameters", lambda array: array.astype(np.float64)),
+        ("state/batch_norm_1/moving_mean", lambda array: array[:1]),
+        ("state/batch_norm_1/moving_mean", lambda array: None),
+    ],
+    ids=["shape", "dtype", "shape of state", "no state"],
+)
+def test_weights_that_do_not_fit_are_refused_and_not_spread_over_the_network(name, change, follow):
+    callback = EarlyStopping(monitor="scripted")
+    model = follow(callback, [2, 1, 3])
+    array = change(model.checkpoint.arrays.pop(f"callbacks/0/{name}"))
+    if array is not None:
+        model.checkpoint.arrays[f"callbacks/0/{name}"] = array
+    with pytest.raises(UsageError, match=rf"^training\.callbacks\[0\]: .* 'early_stopping' .* as '{name}', received"):
+        follow(callback, [4, 5], model=model, epochs=5, resume=True)
+
+
+@pytest.mark.parametrize("callback", [EarlyStopping(monitor="scripted"), ReduceOnPlateau(monitor="scripted")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("wait", "x"), ("wait", True), ("wait", -1), ("best", []), ("best_epoch", 0.5), ("best", None)]
+)
+def test_what_was_never_remembered_is_refused(callback, name, value, follow):
+    model = follow(callback, [2, 1, 3])
+    model.checkpoint.progress["memories"][0][name] = value
+    with pytest.raises(UsageError, match=rf"^training\.callbacks\[0\]: .* '{callback.type}' remembers: .*{name}"):
+        follow(callback, [4, 5], model=model, epochs=5, resume=True)
 
 
 @pytest.mark.parametrize("optimizer", [Adam(0.01), Adam(0.01, average=0.9)])

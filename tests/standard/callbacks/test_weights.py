@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from microframe import Callback, ConfigError, Model, TrainingDivergedError, load
+from microframe import Callback, ConfigError, Model, TrainingDivergedError, UsageError, load
 from microframe.standard.callbacks import WeightRecorder
 from microframe.standard.layers import Dense
 from microframe.standard.optimizers import SGD
@@ -113,3 +113,27 @@ def test_records_are_saved_with_the_model(tmp_path, fit):
     model.save(tmp_path / "model.h5")
     for name, array in load(tmp_path / "model.h5").records.items():
         np.testing.assert_array_equal(array, model.records[name])
+
+
+def rows(count, width=1):
+    return np.zeros((count, width), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda memory, arrays, records: memory.update(waiting=1), "at most 0 rows that wait, received 1"),
+        (lambda memory, arrays, records: memory.update(waiting="1"), "Expected `int`, got `str`"),
+        (lambda memory, arrays, records: memory.update(recorded=-1), "Expected `int` >= 0"),
+        (lambda memory, arrays, records: memory.update(recorded=3), "at least 3 rows of float32"),
+        (lambda memory, arrays, records: arrays.update({"callbacks/0/weights": rows(1)}), "as 'weights', received"),
+        (lambda memory, arrays, records: arrays.update({"callbacks/0/epoch": np.zeros(6, np.int64)}), "no array"),
+        (lambda memory, arrays, records: records.update(weights=rows(2)), r"as records\['weights'\], received"),
+        (lambda memory, arrays, records: records.update(loss=np.float64(1)), r"as records\['loss'\], received"),
+    ],
+)
+def test_rows_that_were_never_recorded_so_are_refused(fit, change, message):
+    model = fit([WeightRecorder()], epochs=2)
+    change(model.checkpoint.progress["memories"][0], model.checkpoint.arrays, model.records)
+    with pytest.raises(UsageError, match=rf"^training\.callbacks\[0\]: .* 'weight_recorder' remembers: .*{message}"):
+        fit([WeightRecorder()], model, epochs=3, resume=True)

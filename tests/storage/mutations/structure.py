@@ -24,6 +24,7 @@ TELLING = {
     *("superblock.extension", "header.signature", "header.version", "continuation.signature", "layout.class"),
     *("dataspace.version", "dataspace.rank", "dataspace.axis", "dataspace.type", "datatype.size", "datatype.bits"),
     *("layout.size", "link.version", "link.name", "stored_link.name", "attribute.name", "attribute.type_size"),
+    *("tree.version", "tree.type", "tree.record", "tree.all", "node.version", "node.type", "node.name", "node.place"),
     *("heap.filters", "heap.flags", "heap.objects", "heap.huge_count", "heap.tiny_count"),
 }
 """Fields of which there is one right value: any other has to be refused."""
