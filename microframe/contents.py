@@ -68,7 +68,7 @@ class Contents:
         model.checkpoint  # noqa: B018  # which is read when it is asked for
         if (missing := self.configuration.missing()) is not None:
             raise missing
-        model.configuration  # noqa: B018
+        model.configuration  # noqa: B018  # which is parsed when it is asked for
 
 
 def _summarize(manifest: Manifest) -> Summary:

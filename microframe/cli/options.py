@@ -12,9 +12,6 @@ import click
 
 from microframe.errors import UsageError
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-"""How HDF5 files begin."""
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -163,6 +160,8 @@ def is_model_file(path: str | Path) -> bool:
     path = Path(path)
     if path.suffix == ".h5":
         return True
+    from microframe.storage.hdf5 import SIGNATURE
+
     try:
         with path.open("rb") if path.is_file() else io.BytesIO() as stream:
             return stream.read(len(SIGNATURE)) == SIGNATURE

@@ -21,6 +21,8 @@ from microframe.storage.metadata import UNDEFINED, Metadata
 
 ALIGNMENT = 64
 """Bytes: what the offset of each dataset is a multiple of."""
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""How HDF5 files begin."""
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
 """The names that groups and datasets may have."""
 MOST_LEVELS = 8
@@ -30,7 +32,6 @@ MOST_AXES = 32
 MOST_OBJECTS = 2**18
 """How many groups and datasets, and parts of their headers, a file may have."""
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST_CONTINUATIONS = 1000
 _MOST_ELEMENTS = 2**59
 
@@ -115,7 +116,7 @@ class Structure:
 
     def _read_superblock(self, data: bytes) -> int:
         """The address of the root group."""
-        if data[:8] != _SIGNATURE:
+        if data[:8] != SIGNATURE:
             raise Refused(Code.NOT_HDF5, "the first bytes", repr(data[:8]) if data else "an empty file")
         if len(data) < 48:
             raise Refused(Code.TRUNCATED, "the superblock", f"{len(data)} bytes")
